@@ -1,0 +1,61 @@
+//! META: the first thing that a management module reads. One entry, mapped into memory by the master.
+
+/// `HITLESS` and a NUL, as a little-endian number.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"HITLESS\0");
+
+/// The layout of the whole pin directory (`v<LAYOUT>`): which maps there are and what META looks like.
+pub const LAYOUT: u32 = 1;
+
+/// The schema version of every pinned map, by its place in [`Meta::schema`]. A map whose value or meaning
+/// changes gets the next number; a new map gets the next place.
+pub const SCHEMA: &[(&str, u16)] = &[
+    (super::name::META, 1),
+    (super::name::PORTS, 1),
+    (super::name::EGRESS, 1),
+    (super::name::XDP_TX, 1),
+    (super::name::VLANS, 1),
+    (super::name::FDB, 1),
+    (super::name::COUNTERS, 1),
+    (super::name::LIMITERS, 1),
+    (super::name::LEARN, 1),
+    (super::name::REPORTED, 1),
+    (super::name::PUNT, 1),
+];
+
+/// What the data path and every management module must agree on.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// [`MAGIC`]; written last, so that a creation that was cut short is recognised.
+    pub magic: u64,
+    /// [`LAYOUT`] of the module that created the pins.
+    pub layout: u32,
+    /// Buckets of the FDB, a power of two.
+    pub fdb_buckets: u32,
+    /// Secret of the FDB's hash, drawn when the pins were created.
+    pub fdb_seed: u64,
+    /// CLOCK_BOOTTIME in seconds when the pins were created: the switch's uptime counts from here.
+    pub created: u64,
+    /// Counts the masters that this hardware has had.
+    pub generation: u64,
+    /// Seconds that a master has been in charge; the data path stamps FDB entries with it. Stands still
+    /// without a master (design invariant 8).
+    pub epoch: u32,
+    /// Raised after each drain of the LEARN ring: a source that is still unknown is reported again.
+    pub learn_round: u32,
+    /// 1 while the master sleeps and the next learning event must wake it; else the ring never wakes anyone.
+    pub learn_asleep: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// SHA-256 of the object file and constants of the attached programs.
+    pub image: [u8; 32],
+    /// Schema versions in the order of [`SCHEMA`]; 0 beyond it.
+    pub schema: [u16; 32],
+}
+
+const _: () = assert!(size_of::<Meta>() == 152 && align_of::<Meta>() == 8);
+const _: () = assert!(SCHEMA.len() <= 32);
+
+#[cfg(feature = "std")]
+// SAFETY: repr(C), Copy, no padding (the sizes of the fields add up to the asserted size), any bit pattern valid.
+unsafe impl aya::Pod for Meta {}

@@ -1,0 +1,1 @@
+//! What makes Hitless hitless: comparing and healing tables, later checkpoints and roles; no I/O.

@@ -1,0 +1,1 @@
+//! Configuration model, tables and protocols of Hitless: state machines without I/O or clock.

@@ -1,0 +1,1 @@
+//! The management module (hitlessd) and the command line (hitless) of the Hitless switch.

@@ -1,0 +1,1 @@
+//! Frame formats of Hitless: parse and emit, no I/O.

@@ -1,0 +1,1 @@
+//! Network tests, traffic and benches of Hitless; they run the shipped binaries.

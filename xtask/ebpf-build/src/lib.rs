@@ -1,0 +1,1 @@
+//! Finds a compiler and linker for eBPF and builds the data path.
