@@ -1,1 +1,40 @@
-//! Finds a compiler and linker for eBPF and builds the data path.
+//! Finds a compiler and a linker for eBPF, and builds the data path (`ebpf/`) with them.
+//!
+//! Shared by `control/build.rs` and `tests/build.rs` ([`embed`]) and by `xtask` ([`find`],
+//! [`Toolchain::build`]). It never installs or downloads a tool: only `cargo xtask setup` does.
+//!
+//! Order of the search, first match wins:
+//! 1. `HITLESS_EBPF_OBJECT=FILE`: that object as it is, nothing is built.
+//! 2. `HITLESS_EBPF_RUSTC=FILE`: only that compiler and the `cargo` beside it.
+//! 3. rustup's `nightly`, then `stable`.
+//! 4. `/usr/bin/rustc`, `/usr/local/bin/rustc` (Debian: package `rustc-web`).
+//!
+//! A compiler is accepted with a precompiled `core` for [`TARGET`], or with the sources of `core`.
+//! The linker is `BPF_LINKER`, `target/tools/bin/bpf-linker` or `bpf-linker` in `PATH`; its LLVM must
+//! not be older than the compiler's.
+
+mod build;
+mod compiler;
+mod embed;
+mod linker;
+mod search;
+
+pub use build::BuildError;
+pub use compiler::{Compiler, Core};
+pub use embed::embed;
+pub use linker::Linker;
+pub use search::{NoToolchain, Refused, Search, Toolchain, find};
+
+/// The compiler's name of the target that the data path is built for.
+pub const TARGET: &str = "bpfel-unknown-none";
+
+/// The object files that `ebpf/` yields, by the names of its binaries: the product, and the programs
+/// that only tests and benches load.
+pub const OBJECTS: [&str; 2] = ["hitless", "probe"];
+
+/// Where `cargo xtask setup` installs the linker, below the root of the repository.
+pub const INSTALLED_LINKER: &str = "target/tools/bin/bpf-linker";
+
+/// The last linker release that loads LLVM at run time, so that no LLVM development files are needed,
+/// and the LLVM major version that this release is made for.
+pub const LINKER_RELEASE: (&str, u32) = ("0.10.4", 22);

@@ -1,0 +1,86 @@
+//! What a `build.rs` calls to embed an object.
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::INSTALLED_LINKER;
+use crate::search::{Search, Toolchain};
+
+/// For a build script in a directory just below the root of the repository: builds the object `name`
+/// of [`crate::OBJECTS`] and leaves it as `$OUT_DIR/<name>.bpf.o`. The crate then embeds it with
+/// `aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/<name>.bpf.o"))`.
+///
+/// Without a toolchain the object is empty, the reason is printed as a warning, and
+/// `env!("HITLESS_EBPF_MISSING")` holds it as one line; it is empty when all is well.
+/// `HITLESS_EBPF=require` makes that an error, `HITLESS_EBPF=skip` asks for an empty object.
+///
+/// # Errors
+/// When the programs do not build, a file can not be written, cargo's variables are missing, or
+/// `HITLESS_EBPF` has another value.
+pub fn embed(name: &str) -> Result<(), Box<dyn Error>> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: not run by cargo")?);
+    let manifest = PathBuf::from(
+        env::var_os("CARGO_MANIFEST_DIR")
+            .ok_or("CARGO_MANIFEST_DIR is not set: not run by cargo")?,
+    );
+    let root = manifest
+        .parent()
+        .ok_or("the package is not below the repository's root")?;
+
+    for path in [
+        "ebpf/src",
+        "ebpf/Cargo.toml",
+        "ebpf/Cargo.lock",
+        "common/src",
+        "common/Cargo.toml",
+    ] {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
+    }
+    // While it is missing this reruns the script, so a later setup is noticed.
+    println!(
+        "cargo::rerun-if-changed={}",
+        root.join(INSTALLED_LINKER).display()
+    );
+    // Not HITLESS_EBPF: it never changes an object that was built, and an empty one is retried anyway.
+    for variable in ["HITLESS_EBPF_OBJECT", "HITLESS_EBPF_RUSTC", "BPF_LINKER"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+
+    let wish = env::var("HITLESS_EBPF").unwrap_or_default();
+    let missing = match wish.as_str() {
+        "skip" => "the data path was left out of this build (HITLESS_EBPF=skip)".to_owned(),
+        "" | "require" => match Search::from_env(root).run() {
+            Ok(toolchain) => {
+                if let Toolchain::Prebuilt { object } = &toolchain {
+                    println!("cargo::rerun-if-changed={}", object.display());
+                }
+                toolchain.build_one(root, name, &out)?;
+                println!("cargo::rustc-env=HITLESS_EBPF_MISSING=");
+                return Ok(());
+            }
+            Err(reason) if wish == "require" => return Err(reason.into()),
+            Err(reason) => {
+                let text = reason.to_string();
+                for line in text.lines() {
+                    println!("cargo::warning={line}");
+                }
+                text.lines().map(str::trim).collect::<Vec<_>>().join(" | ")
+            }
+        },
+        other => {
+            return Err(
+                format!("HITLESS_EBPF={other} is not known; use require, skip or nothing").into(),
+            );
+        }
+    };
+    fs::write(out.join(format!("{name}.bpf.o")), [])?;
+    println!("cargo::rustc-env=HITLESS_EBPF_MISSING={missing}");
+    // A path that never exists: the next build looks again.
+    println!(
+        "cargo::rerun-if-changed={}",
+        out.join("no-toolchain").display()
+    );
+    Ok(())
+}
