@@ -1,0 +1,42 @@
+//! Known unicast on its way out of one port.
+
+use crate::{
+    bridge, maps,
+    packet::{Header, Packet, TagChange},
+    vlan,
+};
+use hitless_common::{DropReason, map::vlans::VlanEntry};
+
+/// Sends a frame from port `from` out of port `to`.
+#[inline(always)]
+pub fn unicast<P: Packet>(packet: &mut P, header: &Header, vid: u16, vlan: &VlanEntry, from: u16, to: u16) -> P::Action {
+    if to == from {
+        return bridge::drop(packet, from, from, DropReason::SamePort);
+    }
+    if !vlan.forwarding.has(to) {
+        return bridge::drop(packet, from, from, DropReason::EgressBlocked);
+    }
+    let Some(egress) = maps::egress(to) else {
+        return bridge::drop(packet, from, from, DropReason::EgressBlocked);
+    };
+    if !packet.reaches(egress) {
+        return packet.leave();
+    }
+    // What goes wrong on the way out is counted at the egress port, so that the narrow one can be found.
+    if !packet.fits(header.tagged, egress.mtu) {
+        return bridge::drop(packet, from, to, DropReason::MtuExceeded);
+    }
+    let bytes = packet.bytes();
+    let change = vlan::egress_tag(header, vid, vlan.untagged.has(to));
+    if change != TagChange::Keep && !packet.retag(header, change) {
+        if P::MAY_LEAVE {
+            return packet.leave();
+        }
+        return bridge::drop(packet, from, to, DropReason::TagFailed);
+    }
+    if P::MAY_LEAVE {
+        maps::count_rx(from, bytes);
+    }
+    maps::count_tx(to, change.resized(bytes));
+    packet.redirect(egress)
+}

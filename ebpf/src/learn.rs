@@ -1,0 +1,56 @@
+//! Reporting sources to the master: each one once a round, no port more than its share, nobody woken for it
+//! unless the master sleeps.
+
+use crate::maps;
+use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use hitless_common::map::{
+    events::{LEARN_EVENTS_PER_ROUND, LearnEvent},
+    fdb::FdbKey,
+};
+
+/// Reports that a source is unknown, or known behind another port. Not inlined: the fast path does not need it.
+#[inline(never)]
+pub fn report(key: u64, port: u16, moved: u16) -> u32 {
+    let Some(meta) = maps::meta() else { return 0 };
+    // SAFETY: META is an array value; volatile because the master writes it.
+    let round = unsafe { (&raw const (*meta).learn_round).read_volatile() };
+
+    // The report's fingerprint: the same source on the same port in the same round was reported already.
+    let hash = (key ^ (u64::from(port) << 49)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let fingerprint = hash ^ (u64::from(round) << 17) ^ 1;
+    let Some(slot) = maps::reported(hash >> 40) else { return 0 };
+    // SAFETY: an array value; a race with another CPU reports a source twice, which the master tolerates.
+    unsafe {
+        if slot.read_volatile() == fingerprint {
+            return 0;
+        }
+    }
+    let Some(limits) = maps::limiters(port) else { return 0 };
+    if limits.learn_round != round {
+        limits.learn_round = round;
+        limits.learn_events = 0;
+    }
+    if limits.learn_events >= LEARN_EVENTS_PER_ROUND {
+        maps::count_learn_deferred(port);
+        return 0;
+    }
+    let Some(mut event) = maps::LEARN.reserve::<LearnEvent>(0) else {
+        maps::count_learn_deferred(port);
+        return 0;
+    };
+    limits.learn_events += 1;
+    event.write(LearnEvent { key: FdbKey(key), port, moved, reserved: 0 });
+    // SAFETY: as above. Of two CPUs that see the master asleep both wake it, which does no harm.
+    let flags = unsafe {
+        slot.write_volatile(fingerprint);
+        let asleep = &raw mut (*meta).learn_asleep;
+        if asleep.read_volatile() == 0 {
+            BPF_RB_NO_WAKEUP
+        } else {
+            asleep.write_volatile(0);
+            BPF_RB_FORCE_WAKEUP
+        }
+    };
+    event.submit(u64::from(flags));
+    1
+}
