@@ -5,6 +5,7 @@
 //! safe, for both sides:
 //! - an insertion writes the value first and the key last; a removal clears the key first;
 //! - a reader reads the key, then the value, then the key again, and takes the value only if the key stood still;
+//! - port and flags are one 32-bit word, written by one store and read by one load;
 //! - a move of an entry to its other bucket writes the copy before it clears the original;
 //! - the data path writes nothing but [`FdbEntry::epoch`]. A stamp that lands on an entry which was replaced in
 //!   that instant only makes the newcomer look seen, which it was.
@@ -52,7 +53,8 @@ impl FdbKey {
         VlanId::new((self.0 >> 48) as u16)
     }
 
-    /// The two candidate buckets in a table of `mask + 1` buckets. They may be the same.
+    /// The two candidate buckets in a table of `mask + 1` buckets, a power of two and at least 2. They always
+    /// differ, so that every key has all eight slots.
     #[inline(always)]
     #[must_use]
     pub const fn buckets(self, seed: u64, mask: u32) -> (u32, u32) {
@@ -63,7 +65,9 @@ impl FdbKey {
         h ^= h >> 32;
         // The halves of a well-mixed product: the upper one of a second multiplication is independent enough.
         let other = h.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        ((h as u32) & mask, (other as u32) & mask)
+        let first = (h as u32) & mask;
+        // An odd distance is never 0.
+        (first, first ^ ((other as u32 | 1) & mask))
     }
 }
 
@@ -135,15 +139,41 @@ mod tests {
     fn buckets_spread() {
         let mask = 1023;
         let mut load = [0u32; 1024];
-        let mut same = 0;
         for i in 0..16_384u64 {
             let (a, b) = FdbKey::from_raw(10, 0x0200_0000_0000 + i).buckets(42, mask);
             load[a as usize] += 1;
             load[b as usize] += 1;
-            same += u32::from(a == b);
         }
         // 32 expected in each; a sequence of addresses must not pile up.
         assert!(load.iter().all(|&n| (8..72).contains(&n)));
-        assert!(same < 64);
+    }
+
+    #[test]
+    fn the_candidates_differ_in_every_table() {
+        for bits in 1..=23 {
+            let mask = (1 << bits) - 1;
+            for i in 0..10_000u64 {
+                let (a, b) = FdbKey::from_raw(1, i * 0x1_0001).buckets(i, mask);
+                assert!(a != b && a <= mask && b <= mask, "{i} {mask:#x}: {a} {b}");
+            }
+        }
+    }
+
+    /// Pairs of candidates must be spread as well: nine keys that share both buckets fill them for good.
+    #[test]
+    fn pairs_of_candidates_spread() {
+        let mask = 31;
+        let mut pairs = [[0u32; 32]; 32];
+        for i in 0..25_600u64 {
+            let (a, b) = FdbKey::from_raw(10, 0x0200_0000_0000 + i).buckets(7, mask);
+            pairs[a.min(b) as usize][a.max(b) as usize] += 1;
+        }
+        // 256 unordered pairs of an even and an odd bucket, 100 expected in each.
+        for even in (0..32).step_by(2) {
+            for odd in (1..32).step_by(2) {
+                let n = pairs[even.min(odd)][even.max(odd)];
+                assert!((50..160).contains(&n), "{even} {odd}: {n}");
+            }
+        }
     }
 }
