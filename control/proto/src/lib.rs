@@ -1,1 +1,3 @@
 //! Configuration model, tables and protocols of Hitless: state machines without I/O or clock.
+
+pub mod config;
