@@ -1,5 +1,5 @@
 //! Builds the programs that only tests and benches load, for `include_bytes_aligned!`.
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::process::ExitCode {
     ebpf_build::embed("probe")
 }

@@ -4,6 +4,7 @@ use std::env;
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use crate::INSTALLED_LINKER;
 use crate::search::{Search, Toolchain};
@@ -16,15 +17,29 @@ use crate::search::{Search, Toolchain};
 /// `env!("HITLESS_EBPF_MISSING")` holds it as one line; it is empty when all is well.
 /// `HITLESS_EBPF=require` makes that an error, `HITLESS_EBPF=skip` asks for an empty object.
 ///
-/// # Errors
-/// When the programs do not build, a file can not be written, cargo's variables are missing, or
+/// Fails, with a message for cargo, when the programs do not build, a file can not be written, or
 /// `HITLESS_EBPF` has another value.
-pub fn embed(name: &str) -> Result<(), Box<dyn Error>> {
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: not run by cargo")?);
-    let manifest = PathBuf::from(
-        env::var_os("CARGO_MANIFEST_DIR")
-            .ok_or("CARGO_MANIFEST_DIR is not set: not run by cargo")?,
-    );
+#[must_use]
+pub fn embed(name: &str) -> ExitCode {
+    match prepare(name) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            for line in error.to_string().lines() {
+                println!("cargo::error={line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn prepare(name: &str) -> Result<(), Box<dyn Error>> {
+    let variable = |name: &str| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .ok_or_else(|| format!("{name} is not set: not run by cargo"))
+    };
+    let out = variable("OUT_DIR")?;
+    let manifest = variable("CARGO_MANIFEST_DIR")?;
     let root = manifest
         .parent()
         .ok_or("the package is not below the repository's root")?;

@@ -6,7 +6,8 @@
 //! Order of the search, first match wins:
 //! 1. `HITLESS_EBPF_OBJECT=FILE`: that object as it is, nothing is built.
 //! 2. `HITLESS_EBPF_RUSTC=FILE`: only that compiler and the `cargo` beside it.
-//! 3. rustup's `nightly`, then `stable`.
+//! 3. rustup's `nightly`, then `stable`, then the release that `setup` installs where the distribution
+//!    has no compiler for eBPF ([`FALLBACK_TOOLCHAIN`]).
 //! 4. `/usr/bin/rustc`, `/usr/local/bin/rustc` (Debian: package `rustc-web`).
 //!
 //! A compiler is accepted with a precompiled `core` for [`TARGET`], or with the sources of `core`.
@@ -38,3 +39,7 @@ pub const INSTALLED_LINKER: &str = "target/tools/bin/bpf-linker";
 /// The last linker release that loads LLVM at run time, so that no LLVM development files are needed,
 /// and the LLVM major version that this release is made for.
 pub const LINKER_RELEASE: (&str, u32) = ("0.10.4", 22);
+
+/// The rustup toolchain with the LLVM that [`LINKER_RELEASE`] is made for. `nightly` and `stable` move
+/// on to newer ones.
+pub const FALLBACK_TOOLCHAIN: &str = "1.95.0";

@@ -1,13 +1,15 @@
 //! The search for a toolchain, in the order that the crate's documentation gives.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::compiler::{Compiler, rustup_compiler};
 use crate::linker::Linker;
-use crate::{INSTALLED_LINKER, LINKER_RELEASE};
+use crate::{FALLBACK_TOOLCHAIN, INSTALLED_LINKER, LINKER_RELEASE};
 
 /// What the data path is built with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,20 +79,25 @@ impl fmt::Display for NoToolchain {
         }
         writeln!(
             f,
-            "Any one of these helps; `cargo xtask setup` does what it can of them:"
+            "Any one of these helps; `cargo xtask setup` tries the first two:"
         )?;
         writeln!(
             f,
-            "  rustup:   rustup toolchain install nightly --component rust-src; cargo binstall bpf-linker"
+            "  Debian:   apt-get install rustc-web cargo-web libstd-rust-web-dev-bpf"
         )?;
         writeln!(
             f,
-            "  Debian:   apt-get install rustc-web cargo-web libstd-rust-web-dev-bpf; with LLVM {major}: \
-             cargo install bpf-linker --locked --version {release} --root target/tools"
+            "  rustup:   rustup toolchain install {FALLBACK_TOOLCHAIN} --profile minimal \
+             --component rust-src"
+        )?;
+        writeln!(
+            f,
+            "  prebuilt: HITLESS_EBPF_OBJECT=/path/to/hitless.bpf.o, built on another machine"
         )?;
         write!(
             f,
-            "  prebuilt: HITLESS_EBPF_OBJECT=/path/to/hitless.bpf.o, built on another machine"
+            "A compiler with LLVM {major} also needs: cargo install bpf-linker --locked \
+             --version {release} --root target/tools; one with another LLVM: cargo binstall bpf-linker"
         )
     }
 }
@@ -120,6 +127,18 @@ pub struct Search {
 /// [`NoToolchain`], whose text names the remedies.
 pub fn find(root: &Path) -> Result<Toolchain, NoToolchain> {
     Search::from_env(root).run()
+}
+
+/// Whether `object` is an ELF file for eBPF, by its first 20 bytes.
+fn check_object(object: &Path) -> Result<(), String> {
+    const EM_BPF: [u8; 2] = 247_u16.to_le_bytes();
+    let mut head = [0; 20];
+    let read = File::open(object).and_then(|mut file| file.read_exact(&mut head));
+    match read {
+        Ok(()) if head.starts_with(b"\x7fELF") && head[18..] == EM_BPF => Ok(()),
+        Ok(()) => Err("is not an eBPF object".to_owned()),
+        Err(error) => Err(format!("can not be read: {error}")),
+    }
 }
 
 impl Search {
@@ -154,16 +173,13 @@ impl Search {
             refused: Vec::new(),
         };
         if let Some(object) = &self.object {
-            if object.is_file() {
+            let Err(reason) = check_object(object) else {
                 return Ok(Toolchain::Prebuilt {
                     object: object.clone(),
                 });
-            }
+            };
             let candidate = format!("HITLESS_EBPF_OBJECT={}", object.display());
-            failed.refused.push(Refused {
-                candidate,
-                reason: "is not a file".to_owned(),
-            });
+            failed.refused.push(Refused { candidate, reason });
             return Err(failed);
         }
         for (candidate, located) in self.compilers() {
@@ -186,7 +202,7 @@ impl Search {
                 Ok(rustc.clone()),
             )];
         }
-        let rustup = ["nightly", "stable"].map(|toolchain| {
+        let rustup = ["nightly", "stable", FALLBACK_TOOLCHAIN].map(|toolchain| {
             let located = rustup_compiler(&self.rustup, toolchain);
             (format!("rustup's {toolchain}:"), located)
         });
@@ -227,9 +243,10 @@ impl Search {
             .path
             .iter()
             .map(|directory| directory.join("bpf-linker"))
-            .filter(|program| {
-                program.is_file() && program.file_name() == Some(OsStr::new("bpf-linker"))
-            });
+            .filter(|program| program.is_file());
         std::iter::once(installed).chain(in_path).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
