@@ -1,1 +1,8 @@
 //! The management module (hitlessd) and the command line (hitless) of the Hitless switch.
+
+pub mod ethtool;
+pub mod hw;
+pub mod netlink;
+pub mod offload;
+
+pub mod config_file;

@@ -1,3 +1,6 @@
 //! Configuration model, tables and protocols of Hitless: state machines without I/O or clock.
 
+pub mod bridge;
 pub mod config;
+pub mod time;
+pub mod switch;

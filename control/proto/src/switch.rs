@@ -1,0 +1,125 @@
+//! From configuration and the state of the ports to what the hardware should hold. Pure functions: the same
+//! input gives the same tables on every module.
+
+use crate::config::{AcceptFrames, Config, PortConfig};
+use hitless_common::{
+    PortNo, VlanId,
+    map::{
+        events::PUNT_RATE,
+        limiter::{Bucket, PortLimiters},
+        ports::{PortEntry, flag},
+        vlans::{PortSet, VlanEntry, flag as vlan_flag},
+    },
+};
+use std::{collections::BTreeMap, num::NonZeroU32};
+
+/// A port's device, as far as the data path needs to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortDevice {
+    /// The device's number.
+    pub ifindex: u32,
+    /// Octets of payload that it sends.
+    pub mtu: u32,
+    /// Whether frames can pass: up, with a carrier, and our program attached.
+    pub link_up: bool,
+    /// Whether native XDP may redirect to it.
+    pub takes_redirects: bool,
+}
+
+/// The entry of a port in PORTS and EGRESS.
+#[must_use]
+pub fn port_entry(port: PortNo, config: &PortConfig, device: &PortDevice) -> PortEntry {
+    let storm = &config.storm_control;
+    let has_storm_control = [storm.broadcast, storm.multicast, storm.unknown_unicast].iter().any(Option::is_some);
+    let bits = [
+        (config.enabled, flag::ENABLED),
+        (config.accept == AcceptFrames::Tagged, flag::TAGGED_ONLY),
+        (config.accept == AcceptFrames::Untagged, flag::UNTAGGED_ONLY),
+        (config.ingress_filtering, flag::INGRESS_FILTER),
+        (device.takes_redirects, flag::XDP_OUT),
+        (has_storm_control, flag::STORM),
+    ];
+    PortEntry {
+        ifindex: device.ifindex,
+        flags: bits.iter().filter(|(on, _)| *on).map(|(_, bit)| bit).sum(),
+        port: port.get(),
+        pvid: config.untagged.map_or(0, VlanId::get),
+        mtu: device.mtu,
+    }
+}
+
+/// The limits of a port.
+#[must_use]
+pub fn limiters(config: &PortConfig) -> PortLimiters {
+    let rate = |limit: Option<NonZeroU32>| limit.map_or(Bucket::default(), |r| Bucket::per_second(r.get()));
+    let storm = &config.storm_control;
+    PortLimiters {
+        broadcast: rate(storm.broadcast),
+        multicast: rate(storm.multicast),
+        unknown: rate(storm.unknown_unicast),
+        punt: Bucket::per_second(PUNT_RATE),
+        learn_round: 0,
+        learn_events: 0,
+    }
+}
+
+/// The entries of every configured VLAN, with `up` as the ports on which frames can pass.
+#[must_use]
+pub fn vlan_entries(config: &Config, up: &PortSet) -> BTreeMap<VlanId, VlanEntry> {
+    let mut entries: BTreeMap<VlanId, VlanEntry> = config
+        .vlans
+        .keys()
+        .map(|&vlan| (vlan, VlanEntry { flags: vlan_flag::EXISTS, ..VlanEntry::default() }))
+        .collect();
+    for (&port, settings) in &config.ports {
+        for vlan in settings.tagged.iter().chain(&settings.untagged) {
+            if let Some(entry) = entries.get_mut(vlan) {
+                entry.member.insert(port);
+                if settings.untagged == Some(*vlan) {
+                    entry.untagged.insert(port);
+                }
+            }
+        }
+    }
+    // Without ingress filtering a port brings in frames of VLANs that it is no member of, so it must learn there
+    // too, or the answers would be flooded for ever.
+    let unfiltered: PortSet = config.ports.iter().filter(|(_, p)| !p.ingress_filtering).map(|(&port, _)| port).collect();
+    for (vlan, entry) in &mut entries {
+        entry.forwarding = entry.member.and(up);
+        if config.vlans.get(vlan).is_some_and(|v| v.learning) {
+            let learners = PortSet(std::array::from_fn(|i| entry.member.0[i] | unfiltered.0[i]));
+            entry.learning = learners.and(up);
+        }
+    }
+    entries
+}
+
+/// What stays open when one entry takes the place of another: the first of the two steps of a change, so that
+/// what closes is programmed before what opens (design invariant 4).
+#[must_use]
+pub fn narrowed(installed: &VlanEntry, wanted: &VlanEntry) -> VlanEntry {
+    VlanEntry {
+        forwarding: installed.forwarding.and(&wanted.forwarding),
+        learning: installed.learning.and(&wanted.learning),
+        ..*wanted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ports(numbers: &[u16]) -> PortSet {
+        numbers.iter().filter_map(|&n| PortNo::new(n)).collect()
+    }
+
+    #[test]
+    fn narrowing_never_opens() {
+        let installed = VlanEntry { forwarding: ports(&[1, 2]), learning: ports(&[2]), ..VlanEntry::default() };
+        let wanted = VlanEntry { forwarding: ports(&[2, 3]), learning: ports(&[3]), member: ports(&[2, 3]), ..VlanEntry::default() };
+        let step = narrowed(&installed, &wanted);
+        assert_eq!(step.forwarding, ports(&[2]));
+        assert!(step.learning.is_empty());
+        assert_eq!(step.member, wanted.member);
+    }
+}

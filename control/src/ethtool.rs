@@ -1,0 +1,119 @@
+//! The few device features that decide whether XDP can forward rightly, by the ethtool ioctls.
+
+use std::{ffi::CStr, io, mem::MaybeUninit, os::fd::AsRawFd};
+
+const ETHTOOL_GDRVINFO: u32 = 0x03;
+const ETHTOOL_GTXCSUM: u32 = 0x16;
+const ETHTOOL_GFLAGS: u32 = 0x25;
+const ETHTOOL_SFLAGS: u32 = 0x26;
+const ETHTOOL_GGRO: u32 = 0x2b;
+const FLAG_TX_VLAN: u32 = 1 << 7;
+const FLAG_RX_VLAN: u32 = 1 << 8;
+
+/// `struct ethtool_value`.
+#[repr(C)]
+struct Value {
+    command: u32,
+    data: u32,
+}
+
+/// The start of `struct ethtool_drvinfo`.
+#[repr(C)]
+struct DriverInfo {
+    command: u32,
+    driver: [u8; 32],
+    rest: [u8; 160],
+}
+
+/// One device of the current thread's network namespace.
+pub struct Ethtool {
+    socket: std::net::UdpSocket,
+    device: String,
+}
+
+impl Ethtool {
+    /// For a device by name.
+    ///
+    /// # Errors
+    /// If there is no socket to be had.
+    pub fn new(device: &str) -> io::Result<Self> {
+        // Any socket will do; this one is bound to an address that needs no interface to be up.
+        let socket = std::net::UdpSocket::bind(("0.0.0.0", 0))?;
+        Ok(Self { socket, device: device.into() })
+    }
+
+    /// The driver's name.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn driver(&self) -> io::Result<String> {
+        let mut info = DriverInfo { command: ETHTOOL_GDRVINFO, driver: [0; 32], rest: [0; 160] };
+        self.call((&raw mut info).cast())?;
+        let name = CStr::from_bytes_until_nul(&info.driver).map_err(io::Error::other)?;
+        Ok(name.to_string_lossy().into_owned())
+    }
+
+    /// Whether checksums are left to the device.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn tx_checksum(&self) -> io::Result<bool> {
+        self.get(ETHTOOL_GTXCSUM).map(|v| v != 0)
+    }
+
+    /// Whether generic receive offload is on; on a veth it makes native XDP redirects arrive.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn gro(&self) -> io::Result<bool> {
+        self.get(ETHTOOL_GGRO).map(|v| v != 0)
+    }
+
+    /// Whether tags are put beside the frame on transmission.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn tx_vlan(&self) -> io::Result<bool> {
+        self.get(ETHTOOL_GFLAGS).map(|v| v & FLAG_TX_VLAN != 0)
+    }
+
+    /// Whether the device takes tags out of received frames.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn rx_vlan(&self) -> io::Result<bool> {
+        self.get(ETHTOOL_GFLAGS).map(|v| v & FLAG_RX_VLAN != 0)
+    }
+
+    /// Makes the device leave tags in received frames.
+    ///
+    /// # Errors
+    /// What the driver says, for instance that it can not.
+    pub fn set_rx_vlan_off(&self) -> io::Result<()> {
+        let flags = self.get(ETHTOOL_GFLAGS)? & !FLAG_RX_VLAN;
+        let mut value = Value { command: ETHTOOL_SFLAGS, data: flags };
+        self.call((&raw mut value).cast())
+    }
+
+    fn get(&self, command: u32) -> io::Result<u32> {
+        let mut value = Value { command, data: 0 };
+        self.call((&raw mut value).cast())?;
+        Ok(value.data)
+    }
+
+    fn call(&self, data: *mut libc::c_char) -> io::Result<()> {
+        // SAFETY: plain data, valid as all zeroes.
+        let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
+        let name = self.device.as_bytes();
+        if name.len() >= request.ifr_name.len() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the device name is too long"));
+        }
+        for (to, from) in request.ifr_name.iter_mut().zip(name) {
+            *to = *from as libc::c_char;
+        }
+        request.ifr_ifru.ifru_data = data;
+        // SAFETY: `data` points to a structure of the size that its command asks for, alive across the call.
+        let result = unsafe { libc::ioctl(self.socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}

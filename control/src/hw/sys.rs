@@ -1,0 +1,162 @@
+//! The system calls that aya does not have: what a link is attached to, and mapping a map into memory.
+
+use std::{
+    ffi::CString,
+    io,
+    os::{
+        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
+    ptr::NonNull,
+    sync::atomic::{AtomicU32, AtomicU64},
+};
+
+const BPF_OBJ_GET: libc::c_long = 7;
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+
+/// `union bpf_attr` as BPF_OBJ_GET reads it.
+#[repr(C)]
+struct ObjectRequest {
+    path: u64,
+    fd: u32,
+    flags: u32,
+}
+
+/// `union bpf_attr` as BPF_OBJ_GET_INFO_BY_FD reads it.
+#[repr(C)]
+struct InfoRequest {
+    fd: u32,
+    length: u32,
+    info: u64,
+}
+
+/// The start of `struct bpf_link_info`, with the union as XDP and tcx links fill it.
+#[repr(C)]
+#[derive(Default)]
+struct LinkInfo {
+    kind: u32,
+    id: u32,
+    program_id: u32,
+    padding: u32,
+    ifindex: u32,
+    rest: [u32; 11],
+}
+
+/// What a pinned link of ours is attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// The device, or 0 after the kernel took it away.
+    pub ifindex: u32,
+    /// The program that runs.
+    pub program_id: u32,
+}
+
+/// Opens a pinned object.
+///
+/// # Errors
+/// What `bpf(2)` says.
+fn open_pin(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let request = ObjectRequest { path: path.as_ptr() as u64, fd: 0, flags: 0 };
+    // SAFETY: the request and the path live across the call.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET, &raw const request, size_of::<ObjectRequest>()) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a descriptor that the kernel has just given to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Asks the kernel about a pinned XDP or tcx link.
+///
+/// # Errors
+/// What `bpf(2)` says.
+pub fn link_attachment(pin: &Path) -> io::Result<Attachment> {
+    let link = open_pin(pin)?;
+    let mut info = LinkInfo::default();
+    let request = InfoRequest {
+        fd: link.as_raw_fd() as u32,
+        length: size_of::<LinkInfo>() as u32,
+        info: (&raw mut info) as u64,
+    };
+    // SAFETY: both structures live across the call and their sizes are passed along.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &raw const request, size_of::<InfoRequest>()) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Attachment { ifindex: info.ifindex, program_id: info.program_id })
+}
+
+/// An array map, mapped into memory for as long as this lives.
+pub struct Mapping {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: the mapping is shared memory that outlives every user of this value, and all access to it is by atomics.
+unsafe impl Send for Mapping {}
+// SAFETY: as for Send.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `bytes` of an array map that was created with BPF_F_MMAPABLE.
+    ///
+    /// # Errors
+    /// What `mmap(2)` says, for instance when the map is smaller or was not created for it.
+    pub fn new(map: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
+        // SAFETY: a fresh shared mapping at an address of the kernel's choice.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_POPULATE,
+                map.as_raw_fd(),
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mmap gave address 0"))?;
+        Ok(Self { start, bytes })
+    }
+
+    /// The whole mapping as 64-bit words.
+    #[must_use]
+    pub fn words(&self) -> &[AtomicU64] {
+        // SAFETY: page-aligned, `bytes` long, mapped as long as `self`; atomics because the data path shares it.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.bytes / 8) }
+    }
+
+    /// A 64-bit field.
+    ///
+    /// # Panics
+    /// If `offset` is not a multiple of 8 inside the mapping: a mistake in this program.
+    #[must_use]
+    pub fn u64_at(&self, offset: usize) -> &AtomicU64 {
+        assert!(offset.is_multiple_of(8) && offset + 8 <= self.bytes, "field at {offset} of {} bytes", self.bytes);
+        // SAFETY: aligned and inside the mapping, by the check above.
+        unsafe { self.start.add(offset).cast().as_ref() }
+    }
+
+    /// A 32-bit field.
+    ///
+    /// # Panics
+    /// If `offset` is not a multiple of 4 inside the mapping: a mistake in this program.
+    #[must_use]
+    pub fn u32_at(&self, offset: usize) -> &AtomicU32 {
+        assert!(offset.is_multiple_of(4) && offset + 4 <= self.bytes, "field at {offset} of {} bytes", self.bytes);
+        // SAFETY: aligned and inside the mapping, by the check above.
+        unsafe { self.start.add(offset).cast().as_ref() }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `new`, unmapped once.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
+}

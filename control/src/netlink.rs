@@ -1,0 +1,184 @@
+//! Interfaces by rtnetlink: which there are, and every change of them.
+
+use anyhow::{Context, Result};
+use futures_util::{StreamExt, TryStreamExt};
+use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::{
+    RouteNetlinkMessage,
+    link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+    nsid::{NsidAttribute, NsidMessage},
+};
+use rtnetlink::{Handle, LinkUnspec, MulticastGroup, new_multicast_connection};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// A network device as the kernel describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its number in this network namespace.
+    pub ifindex: u32,
+    /// Its name.
+    pub name: String,
+    /// Octets of payload that it sends.
+    pub mtu: u32,
+    /// Whether it is administratively up.
+    pub admin_up: bool,
+    /// Whether it is up and has a carrier: frames can pass.
+    pub link_up: bool,
+    /// Whether it takes frames to any address.
+    pub promiscuous: bool,
+    /// The kind of a virtual device (`veth`, `tun`, …); `None` for hardware.
+    pub kind: Option<String>,
+    /// Where a veth's other end is.
+    pub far_end: Option<FarEndPlace>,
+}
+
+/// Where the other end of a veth is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FarEndPlace {
+    /// Its number in its own network namespace.
+    pub ifindex: u32,
+    /// The identifier of that namespace in ours; `None` if it is ours.
+    pub nsid: Option<i32>,
+}
+
+/// What happened to the interfaces.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LinkChange {
+    /// A device is there, as described.
+    Present(Device),
+    /// A device is gone from this namespace.
+    Gone {
+        /// Its number.
+        ifindex: u32,
+    },
+    /// Messages were lost; ask for everything again.
+    Overrun,
+}
+
+/// The connection to the kernel.
+#[derive(Clone)]
+pub struct Netlink {
+    handle: Handle,
+}
+
+/// The changes, in order.
+pub struct LinkChanges {
+    messages: futures_util::stream::BoxStream<'static, LinkChange>,
+}
+
+impl LinkChanges {
+    /// The next change; `None` if the connection ended.
+    pub async fn next(&mut self) -> Option<LinkChange> {
+        self.messages.next().await
+    }
+}
+
+impl Netlink {
+    /// Connects, and follows changes from now on.
+    ///
+    /// # Errors
+    /// If the kernel gives no netlink socket.
+    pub fn connect() -> Result<(Self, LinkChanges)> {
+        let (connection, handle, messages) =
+            new_multicast_connection(&[MulticastGroup::Link]).context("open a netlink socket")?;
+        tokio::spawn(connection);
+        let messages = messages.filter_map(|(message, _)| async { change(message) }).boxed();
+        Ok((Self { handle }, LinkChanges { messages }))
+    }
+
+    /// Every device there is.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub async fn devices(&self) -> Result<Vec<Device>> {
+        let mut found = Vec::new();
+        let mut links = self.handle.link().get().execute();
+        while let Some(message) = links.try_next().await.context("list the interfaces")? {
+            found.extend(device(&message));
+        }
+        Ok(found)
+    }
+
+    /// Makes a device carry a port's frames: up, and promiscuous since they are to other addresses; or takes it
+    /// down.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub async fn set_port_device(&self, ifindex: u32, up: bool) -> Result<()> {
+        let link = LinkUnspec::new_with_index(ifindex).promiscuous(up);
+        let link = if up { link.up() } else { link.down() };
+        self.handle
+            .link()
+            .set(link.build())
+            .execute()
+            .await
+            .with_context(|| format!("set device {ifindex} {}", if up { "up and promiscuous" } else { "down" }))
+    }
+
+    /// The identifier that our namespace has for another one; `None` if it has none.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub async fn namespace_id(&self, namespace: BorrowedFd<'_>) -> Result<Option<i32>> {
+        let mut message = NsidMessage::default();
+        message.attributes = vec![NsidAttribute::Fd(namespace.as_raw_fd() as u32)];
+        let mut request = NetlinkMessage::from(RouteNetlinkMessage::GetNsId(message));
+        request.header.flags = netlink_packet_core::NLM_F_REQUEST;
+        let mut answers = self.handle.clone().request(request).context("ask for a namespace's identifier")?;
+        while let Some(answer) = answers.next().await {
+            if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNsId(found)) = answer.payload {
+                return Ok(found.attributes.iter().find_map(|a| match a {
+                    NsidAttribute::Id(id) if *id >= 0 => Some(*id),
+                    _ => None,
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<LinkChange> {
+    match message.payload {
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => device(&link).map(LinkChange::Present),
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
+            Some(LinkChange::Gone { ifindex: link.header.index })
+        }
+        NetlinkPayload::Overrun(_) => Some(LinkChange::Overrun),
+        _ => None,
+    }
+}
+
+fn device(message: &LinkMessage) -> Option<Device> {
+    let mut name = None;
+    let mut mtu = 0;
+    let mut kind = None;
+    let mut peer = None;
+    let mut nsid = None;
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(n) => name = Some(n.clone()),
+            LinkAttribute::Mtu(m) => mtu = *m,
+            LinkAttribute::Link(index) => peer = Some(*index),
+            LinkAttribute::LinkNetNsId(id) => nsid = Some(*id),
+            LinkAttribute::LinkInfo(infos) => {
+                kind = infos.iter().find_map(|info| match info {
+                    LinkInfo::Kind(kind) => Some(kind.to_string()),
+                    _ => None,
+                });
+            }
+            _ => {}
+        }
+    }
+    let flags = message.header.flags;
+    let is_veth = kind.as_deref() == Some(InfoKind::Veth.to_string().as_str());
+    Some(Device {
+        ifindex: message.header.index,
+        name: name?,
+        mtu,
+        admin_up: flags.contains(LinkFlags::Up),
+        link_up: flags.contains(LinkFlags::Up | LinkFlags::LowerUp),
+        promiscuous: flags.contains(LinkFlags::Promisc),
+        far_end: peer.filter(|_| is_veth).map(|ifindex| FarEndPlace { ifindex, nsid }),
+        kind,
+    })
+}
