@@ -4,10 +4,10 @@ use std::env;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus};
 
 use crate::compiler::Core;
-use crate::search::Toolchain;
+use crate::search::{Toolchain, Tools};
 use crate::{OBJECTS, TARGET};
 
 /// Why the data path was not built although there is a toolchain.
@@ -31,11 +31,11 @@ pub enum BuildError {
     },
     /// cargo ended with an error, which it has printed.
     #[error(
-        "the eBPF programs in ebpf/ do not build with {toolchain}; the compiler's messages are above"
+        "the eBPF programs in ebpf/ do not build with {tools}; the compiler's messages are above"
     )]
     Failed {
         /// What they were built with.
-        toolchain: Box<Toolchain>,
+        tools: Box<Tools>,
     },
     /// A prebuilt object was given, and the other one is not beside it.
     #[error(
@@ -70,23 +70,19 @@ const CLEARED_PREFIXES: [&str; 5] = [
 ];
 
 impl Toolchain {
-    /// Builds every object of [`OBJECTS`] and puts them into `out` as `<name>.bpf.o`.
+    /// Builds the object `name` of [`crate::OBJECTS`] and puts it into `out` as `<name>.bpf.o`.
+    /// `run` starts the command that it is given and waits for it.
     ///
     /// # Errors
-    /// [`BuildError`]; the compiler's own messages go to standard error.
-    pub fn build(&self, root: &Path, out: &Path) -> Result<Vec<PathBuf>, BuildError> {
-        OBJECTS
-            .iter()
-            .map(|name| self.build_one(root, name, out))
-            .collect()
-    }
-
-    /// Builds one object of [`OBJECTS`] and puts it into `out` as `<name>.bpf.o`.
-    ///
-    /// # Errors
-    /// [`BuildError`]; the compiler's own messages go to standard error.
-    pub fn build_one(&self, root: &Path, name: &str, out: &Path) -> Result<PathBuf, BuildError> {
-        let target_dir = root.join("target/ebpf");
+    /// [`BuildError`]; what the compiler says goes where `run` lets it go.
+    pub fn build(
+        &self,
+        root: &Path,
+        name: &str,
+        out: &Path,
+        run: &mut dyn FnMut(Command) -> io::Result<ExitStatus>,
+    ) -> Result<PathBuf, BuildError> {
+        let target_dir = target_dir(root);
         fs::create_dir_all(&target_dir).map_err(|error| file_error(&target_dir, error))?;
         fs::create_dir_all(out).map_err(|error| file_error(out, error))?;
         // Two build scripts may get here at once: neither may copy what the other is replacing.
@@ -96,8 +92,18 @@ impl Toolchain {
 
         let built = match self {
             Self::Prebuilt { object } => beside(object, name)?,
-            Self::Tools { .. } => {
-                self.run(&mut self.command(root, &target_dir, "build", &["--bin", name]))?;
+            Self::Tools(tools) => {
+                let mut command = tools.cargo(root, "build");
+                command.args(["--bin", name]);
+                let status = run(command).map_err(|error| BuildError::Start {
+                    cargo: tools.compiler.cargo.clone(),
+                    error,
+                })?;
+                if !status.success() {
+                    return Err(BuildError::Failed {
+                        tools: Box::new(tools.clone()),
+                    });
+                }
                 target_dir.join(TARGET).join("release").join(name)
             }
         };
@@ -105,52 +111,29 @@ impl Toolchain {
         fs::copy(&built, &object).map_err(|error| file_error(&built, error))?;
         Ok(object)
     }
+}
 
-    /// Runs clippy over `ebpf/` for its own target, with warnings as errors. `Ok(false)` if the
-    /// compiler has no clippy beside it, or nothing is built at all.
-    ///
-    /// # Errors
-    /// [`BuildError`]; clippy's own messages go to standard error.
-    pub fn clippy(&self, root: &Path) -> Result<bool, BuildError> {
-        let Self::Tools { compiler, .. } = self else {
-            return Ok(false);
-        };
-        if !compiler.cargo.with_file_name("cargo-clippy").is_file() {
-            return Ok(false);
-        }
-        let target_dir = root.join("target/ebpf");
-        self.run(&mut self.command(root, &target_dir, "clippy", &["--", "-D", "warnings"]))?;
-        Ok(true)
-    }
-
-    fn run(&self, command: &mut Command) -> Result<(), BuildError> {
-        // A build script's standard output is read by cargo, so nothing of the child may get there.
-        let status = command
-            .stdout(Stdio::null())
-            .status()
-            .map_err(|error| BuildError::Start {
-                cargo: command.get_program().into(),
-                error,
-            })?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(BuildError::Failed {
-                toolchain: Box::new(self.clone()),
-            })
-        }
+impl Tools {
+    /// Clippy over `ebpf/` for its own target, with warnings as errors; `None` if the compiler has no
+    /// clippy beside it.
+    #[must_use]
+    pub fn clippy(&self, root: &Path) -> Option<Command> {
+        let clippy = self.compiler.cargo.with_file_name("cargo-clippy");
+        clippy.is_file().then(|| {
+            let mut command = self.cargo(root, "clippy");
+            command.args(["--", "-D", "warnings"]);
+            command
+        })
     }
 
     /// `cargo <verb>` for `ebpf/`, in an environment that only this toolchain decides.
-    fn command(&self, root: &Path, target_dir: &Path, verb: &str, extra: &[&str]) -> Command {
-        let Self::Tools { compiler, linker } = self else {
-            unreachable!("a prebuilt object is copied, not built");
-        };
+    fn cargo(&self, root: &Path, verb: &str) -> Command {
+        let Self { compiler, linker } = self;
         let mut command = Command::new(&compiler.cargo);
         command.current_dir(root.join("ebpf")).arg(verb);
         command
             .args(["--release", "--locked", "--target", TARGET, "--target-dir"])
-            .arg(target_dir);
+            .arg(target_dir(root));
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
             if CLEARED.contains(&&*text) || CLEARED_PREFIXES.iter().any(|p| text.starts_with(p)) {
@@ -170,9 +153,12 @@ impl Toolchain {
                 .env("RUSTC_BOOTSTRAP", "1")
                 .args(["-Z", "build-std=core"]),
         };
-        command.args(extra);
         command
     }
+}
+
+fn target_dir(root: &Path) -> PathBuf {
+    root.join("target/ebpf")
 }
 
 /// The object `name` beside the prebuilt product object.

@@ -4,7 +4,7 @@ use std::env;
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
 use crate::INSTALLED_LINKER;
 use crate::search::{Search, Toolchain};
@@ -71,7 +71,10 @@ fn prepare(name: &str) -> Result<(), Box<dyn Error>> {
                 if let Toolchain::Prebuilt { object } = &toolchain {
                     println!("cargo::rerun-if-changed={}", object.display());
                 }
-                toolchain.build_one(root, name, &out)?;
+                // Standard output is read by cargo, so nothing of the child may get there.
+                toolchain.build(root, name, &out, &mut |mut command| {
+                    command.stdout(Stdio::null()).status()
+                })?;
                 println!("cargo::rustc-env=HITLESS_EBPF_MISSING=");
                 return Ok(());
             }

@@ -24,7 +24,7 @@ pub use build::BuildError;
 pub use compiler::{Compiler, Core};
 pub use embed::embed;
 pub use linker::Linker;
-pub use search::{NoToolchain, Refused, Search, Toolchain, find};
+pub use search::{NoToolchain, Refused, Search, Toolchain, Tools, find};
 
 /// The compiler's name of the target that the data path is built for.
 pub const TARGET: &str = "bpfel-unknown-none";

@@ -19,13 +19,23 @@ pub enum Toolchain {
         /// The object with the product's programs.
         object: PathBuf,
     },
-    /// A compiler and a linker that fit together.
-    Tools {
-        /// Compiles; reads `core` from its own sysroot.
-        compiler: Compiler,
-        /// Links, and writes the BTF.
-        linker: Linker,
-    },
+    /// The data path is compiled and linked here.
+    Tools(Tools),
+}
+
+/// A compiler and a linker that fit together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tools {
+    /// Compiles; reads `core` from its own sysroot.
+    pub compiler: Compiler,
+    /// Links, and writes the BTF.
+    pub linker: Linker,
+}
+
+impl fmt::Display for Tools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with {}", self.compiler, self.linker)
+    }
 }
 
 impl fmt::Display for Toolchain {
@@ -38,7 +48,7 @@ impl fmt::Display for Toolchain {
                     object.display()
                 )
             }
-            Self::Tools { compiler, linker } => write!(f, "{compiler} with {linker}"),
+            Self::Tools(tools) => write!(f, "{tools}"),
         }
     }
 }
@@ -185,7 +195,7 @@ impl Search {
         for (candidate, located) in self.compilers() {
             match located.and_then(|rustc| Compiler::inspect(&rustc)) {
                 Ok(compiler) => match self.linker_for(&compiler, &mut failed.refused) {
-                    Some(linker) => return Ok(Toolchain::Tools { compiler, linker }),
+                    Some(linker) => return Ok(Toolchain::Tools(Tools { compiler, linker })),
                     None => failed.compilers.push(compiler),
                 },
                 Err(reason) => failed.refused.push(Refused { candidate, reason }),

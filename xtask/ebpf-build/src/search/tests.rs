@@ -103,7 +103,7 @@ fn reasons(failed: &NoToolchain) -> String {
 
 fn compiler_of(toolchain: &Toolchain) -> &Compiler {
     match toolchain {
-        Toolchain::Tools { compiler, .. } => compiler,
+        Toolchain::Tools(tools) => &tools.compiler,
         Toolchain::Prebuilt { .. } => panic!("a compiler was expected, found {toolchain}"),
     }
 }
@@ -246,7 +246,7 @@ fn a_linker_with_an_older_llvm_is_refused() {
     );
 
     search.path.push(fake.path("new"));
-    let Toolchain::Tools { linker, .. } = search.run().unwrap() else {
+    let Toolchain::Tools(Tools { linker, .. }) = search.run().unwrap() else {
         panic!("no tools")
     };
     assert_eq!(linker.llvm, Some([23, 1, 0]));
