@@ -6,3 +6,4 @@ pub mod netlink;
 pub mod offload;
 
 pub mod config_file;
+pub mod northbound;

@@ -1,0 +1,361 @@
+//! Serves the control socket: reads request lines, hands each to the daemon, writes its answer. Whatever comes
+//! in is answered or hung up on; it never reaches the daemon unless it is a [`Request`].
+
+use std::fs;
+use std::future::Future;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{error, warn};
+
+use super::MAX_REQUEST_BYTES;
+use super::api::{ApiError, ErrorKind, Request, Response};
+use super::client;
+
+#[cfg(test)]
+mod tests;
+
+/// Connections at a time; one more is told so and hung up on.
+pub const MAX_CONNECTIONS: usize = 64;
+
+/// Time for a whole request line to come, and for an answer to be taken.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Requests that wait for the daemon; more make their connections wait.
+const QUEUE: usize = MAX_CONNECTIONS;
+
+/// Time that answers under way get when the server stops.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A request on its way to the daemon, and the way back for the answer. If the daemon drops it, the asker
+/// is told that hitlessd is about to end.
+#[derive(Debug)]
+pub struct Call {
+    /// What is asked.
+    pub request: Request,
+    /// Where the answer goes; the asker may be gone.
+    pub reply: oneshot::Sender<Response>,
+}
+
+/// The way of calls from the server to the daemon.
+#[must_use]
+pub fn channel() -> (mpsc::Sender<Call>, mpsc::Receiver<Call>) {
+    mpsc::channel(QUEUE)
+}
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Something else is at its path.
+    #[error("{} exists and is no socket; remove it or choose another --socket", path.display())]
+    NotASocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Another process listens there.
+    #[error(
+        "another process serves {}; stop it (for another switch choose another --socket)", path.display()
+    )]
+    InUse {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("can not {what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A bound control socket. Dropping it removes the socket file.
+#[derive(Debug)]
+pub struct Server {
+    listener: StdListener,
+    path: PathBuf,
+    /// Device and inode of the socket file, so that only our own is removed.
+    file: (u64, u64),
+    connections: usize,
+    idle: Duration,
+}
+
+impl Server {
+    /// Makes the socket with this mode, in the place of one that a dead process left. Its directory must
+    /// exist. The caller makes sure (by the switch's lock) that no other hitlessd starts at the same time.
+    ///
+    /// # Errors
+    /// If something that is no dead socket is in the way, or the system refuses.
+    pub fn bind(path: &Path, mode: u32) -> Result<Self, BindError> {
+        let failed = |what, path: &Path| {
+            let path = path.to_path_buf();
+            move |source: io::Error| BindError::Io { what, path, source }
+        };
+        clear_the_way(path, failed)?;
+        // Made beside its path and renamed, so that there is never a moment without a socket or with one of
+        // another mode. A crash in between leaves a file that the next start replaces.
+        let new = path.with_extension("new");
+        clear_the_way(&new, failed)?;
+        if new.exists() {
+            fs::remove_file(&new).map_err(failed("remove", &new))?;
+        }
+        let listener = listen(&new, mode).map_err(failed("listen at", &new))?;
+        fs::rename(&new, path).map_err(failed("make", path))?;
+        let metadata = fs::symlink_metadata(path).map_err(failed("look at", path))?;
+        Ok(Self {
+            listener,
+            path: path.into(),
+            file: (metadata.dev(), metadata.ino()),
+            connections: MAX_CONNECTIONS,
+            idle: IDLE_TIMEOUT,
+        })
+    }
+
+    /// Serves until `stop` is done; then takes no more requests, gives answers under way a moment to be sent
+    /// (the daemon goes on answering or drops its receiver), and removes the socket.
+    ///
+    /// # Errors
+    /// If the socket can not be used with the runtime. Trouble with single connections is not an error.
+    pub async fn serve(
+        self,
+        calls: mpsc::Sender<Call>,
+        stop: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let listener = UnixListener::from_std(self.listener.try_clone()?)?;
+        let slots = Arc::new(Semaphore::new(self.connections));
+        let (stopping, watch_stop) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let mut stop = pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(ended) = tasks.join_next(), if !tasks.is_empty() => note_panic(ended),
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => match Arc::clone(&slots).try_acquire_owned() {
+                        Ok(slot) => {
+                            let connection = Connection {
+                                calls: calls.clone(),
+                                stopping: watch_stop.clone(),
+                                idle: self.idle,
+                            };
+                            tasks.spawn(async move {
+                                connection.run(stream).await;
+                                drop(slot);
+                            });
+                        }
+                        Err(_) => turn_away(stream, self.connections),
+                    },
+                    Err(error) => {
+                        // Out of descriptors or memory: waits for some to be free again.
+                        warn!(%error, "can not accept a connection to the control socket");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        // Fails only if no connection is left to be told.
+        let _ = stopping.send(true);
+        let rest = async {
+            while let Some(ended) = tasks.join_next().await {
+                note_panic(ended);
+            }
+        };
+        if timeout(GRACE, rest).await.is_err() {
+            warn!("control connections were cut because their answers were not taken");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.file);
+        if ours && let Err(error) = fs::remove_file(&self.path) {
+            warn!(%error, path = %self.path.display(), "can not remove the control socket");
+        }
+    }
+}
+
+/// Makes sure that nothing is at a path, or only a socket that nobody serves.
+fn clear_the_way<E: FnOnce(io::Error) -> BindError>(
+    path: &Path,
+    failed: impl Fn(&'static str, &Path) -> E,
+) -> Result<(), BindError> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(failed("look at", path))?,
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(BindError::NotASocket { path: path.into() });
+    }
+    match client::open(path, Duration::from_secs(1)) {
+        // Refused: the file is all that is left of it.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        _ => Err(BindError::InUse { path: path.into() }),
+    }
+}
+
+/// A listening socket. Nobody can connect before it has its mode.
+fn listen(path: &Path, mode: u32) -> io::Result<StdListener> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let fd: OwnedFd = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    socket::bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    socket::listen(&fd, Backlog::MAXCONN)?;
+    Ok(StdListener::from(fd))
+}
+
+fn note_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        error!(%error, "a control connection ended by a panic");
+    }
+}
+
+fn turn_away(stream: UnixStream, connections: usize) {
+    let message =
+        format!("{connections} control connections are open, no more are served; try again later");
+    let line = line_of(&ApiError::new(ErrorKind::Busy, message).into());
+    // An empty socket buffer takes the line at once; a client that is gone needs no answer.
+    let _ = stream
+        .into_std()
+        .and_then(|mut stream| stream.write_all(&line));
+}
+
+/// The line of a response, with its newline.
+fn line_of(response: &Response) -> Vec<u8> {
+    let mut line = serde_json::to_vec(response).unwrap_or_else(|error| {
+        error!(%error, "an answer could not be written as JSON");
+        br#"{"error":{"kind":"unknown","message":"the answer could not be written"}}"#.to_vec()
+    });
+    line.push(b'\n');
+    line
+}
+
+/// What came instead of a request line, or with it.
+enum Line {
+    /// A whole line is in the buffer.
+    Whole,
+    /// The peer closed between lines.
+    Closed,
+    /// The peer closed within a line.
+    CutShort,
+    /// The line is longer than allowed.
+    TooLong,
+}
+
+/// Reads up to a newline, which is not kept.
+async fn read_line(
+    reader: &mut (impl AsyncBufRead + Unpin),
+    line: &mut Vec<u8>,
+) -> io::Result<Line> {
+    loop {
+        let buffer = reader.fill_buf().await?;
+        if buffer.is_empty() {
+            return Ok(if line.is_empty() {
+                Line::Closed
+            } else {
+                Line::CutShort
+            });
+        }
+        let end = buffer.iter().position(|&b| b == b'\n');
+        let part = &buffer[..end.unwrap_or(buffer.len())];
+        if line.len() + part.len() > MAX_REQUEST_BYTES {
+            return Ok(Line::TooLong);
+        }
+        line.extend_from_slice(part);
+        let used = part.len() + usize::from(end.is_some());
+        reader.consume(used);
+        if end.is_some() {
+            return Ok(Line::Whole);
+        }
+    }
+}
+
+/// One connection.
+struct Connection {
+    calls: mpsc::Sender<Call>,
+    stopping: watch::Receiver<bool>,
+    idle: Duration,
+}
+
+impl Connection {
+    async fn run(mut self, stream: UnixStream) {
+        let (reader, mut writer) = stream.into_split();
+        let mut reader = BufReader::new(reader);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let answer = match self.next(&mut reader, &mut line).await {
+                Ok(Some(request)) => Ok(self.ask(request).await),
+                Ok(None) => return,
+                Err(error) => Err(error),
+            };
+            let bad = answer.is_err();
+            let response = answer.unwrap_or_else(Response::Error);
+            let sent = timeout(self.idle, writer.write_all(&line_of(&response))).await;
+            if bad || !matches!(sent, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+
+    /// The next request; `None` when there is none to wait for.
+    async fn next(
+        &mut self,
+        reader: &mut (impl AsyncBufRead + Unpin),
+        line: &mut Vec<u8>,
+    ) -> Result<Option<Request>, ApiError> {
+        let bad = |message: String| Err(ApiError::new(ErrorKind::BadRequest, message));
+        let read = tokio::select! {
+            read = timeout(self.idle, read_line(reader, line)) => read,
+            _ = self.stopping.wait_for(|&stopping| stopping) => return Ok(None),
+        };
+        match read {
+            Ok(Ok(Line::Whole)) => match serde_json::from_slice(line) {
+                Ok(request) => Ok(Some(request)),
+                Err(error) => bad(format!("the line is no request: {error}")),
+            },
+            Ok(Ok(Line::CutShort)) => bad("the last line has no newline".into()),
+            Ok(Ok(Line::TooLong)) => {
+                let message = format!("a request has at most {MAX_REQUEST_BYTES} bytes");
+                Err(ApiError::new(ErrorKind::TooLong, message))
+            }
+            Err(_) if !line.is_empty() => bad(format!(
+                "no whole line came within {} s",
+                self.idle.as_secs()
+            )),
+            Ok(Ok(Line::Closed) | Err(_)) | Err(_) => Ok(None),
+        }
+    }
+
+    async fn ask(&self, request: Request) -> Response {
+        let (reply, answer) = oneshot::channel();
+        if self.calls.send(Call { request, reply }).await.is_ok()
+            && let Ok(response) = answer.await
+        {
+            return response;
+        }
+        ApiError::new(
+            ErrorKind::Stopping,
+            "hitlessd is about to end and takes no more requests",
+        )
+        .into()
+    }
+}
