@@ -1,0 +1,226 @@
+//! Start of a master: what the hardware holds becomes the software copy, so that nothing is written that is
+//! already there (design invariant 3).
+
+use super::super::cells::Hardware;
+use super::super::shadow::{Mirror, ShadowBucket};
+use super::super::table::{FdbTable, Slot, Slots};
+use super::tally::Tally;
+use super::view::may_be_known;
+use super::{FETCH, Learning, Rules, Stats, View};
+use crate::time::Epoch;
+use core::hint::black_box;
+use hitless_common::map::fdb::{BUCKET_ENTRIES, FdbEntry, FdbKey, flag};
+use hitless_common::map::vlans::PortSet;
+use hitless_common::{PortNo, VlanId};
+
+/// What adoption found in the hardware.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Adopted {
+    /// Entries taken over, learned and configured ones.
+    pub entries: u32,
+    /// Removed: no station's address, no such VLAN or port, the port no member or disabled, impossible flags.
+    pub invalid: u32,
+    /// Removed: in a bucket where nobody looks for the key.
+    pub misplaced: u32,
+    /// Removed: the key stood twice, as after a displacement that was cut short.
+    pub duplicate: u32,
+}
+
+impl Adopted {
+    /// Entries removed from the hardware.
+    #[must_use]
+    pub const fn dropped(&self) -> u32 {
+        self.invalid + self.misplaced + self.duplicate
+    }
+}
+
+/// Why an entry is removed.
+enum Fault {
+    Invalid,
+    Misplaced,
+    Duplicate,
+}
+
+impl<'hw> Learning<'hw> {
+    /// Takes over the hardware, whose META says `seed`: the start of every master, on an empty table as on one
+    /// that another master left. Entries that this switch would not have written are removed.
+    ///
+    /// `memory` is for the software copy, see [`shadow_memory`](super::super::shadow::shadow_memory).
+    ///
+    /// # Panics
+    /// When `memory` does not have as many buckets as the hardware.
+    pub fn adopt(
+        hardware: Hardware<'hw>,
+        seed: u64,
+        memory: &'hw mut [ShadowBucket],
+        rules: Rules,
+        view: &View<'_>,
+        now: Epoch,
+    ) -> (Self, Adopted) {
+        assert!(
+            memory.len() == hardware.buckets() as usize,
+            "the software copy of an FDB has as many buckets as the FDB"
+        );
+        let mut pass = Pass {
+            hardware,
+            seed,
+            view,
+            learned: view.learned_ports(),
+            tally: Tally::default(),
+            adopted: Adopted::default(),
+            displaced: Vec::new(),
+            faulty: Vec::new(),
+        };
+        for (bucket, copy) in (0..hardware.buckets()).zip(memory.iter_mut()) {
+            pass.bucket(bucket, copy);
+        }
+        pass.drop_twins(&rules, memory);
+        let Pass {
+            tally,
+            adopted,
+            faulty,
+            ..
+        } = pass;
+        let mut mirror = Mirror::new(hardware, memory);
+        for slot in faulty {
+            mirror.heal(slot, now);
+        }
+        let learning = Self {
+            table: FdbTable::with_len(mirror, seed, rules.capacity, adopted.entries),
+            rules,
+            tally,
+            full_noticed: false,
+            stats: Stats {
+                invalid_dropped: adopted.dropped().into(),
+                ..Stats::default()
+            },
+            notices: Vec::new(),
+        };
+        (learning, adopted)
+    }
+}
+
+/// One pass through the hardware.
+struct Pass<'p, 'hw> {
+    hardware: Hardware<'hw>,
+    seed: u64,
+    view: &'p View<'p>,
+    /// By VLAN id, the ports on which it may have learned entries.
+    learned: Box<[PortSet]>,
+    tally: Tally,
+    adopted: Adopted,
+    /// Entries taken over in their second bucket, and their first one.
+    displaced: Vec<(Slot, u32)>,
+    faulty: Vec<Slot>,
+}
+
+impl Pass<'_, '_> {
+    /// Copies a bucket.
+    #[inline]
+    fn bucket(&mut self, bucket: u32, copy: &mut ShadowBucket) {
+        let entries = self.hardware.bucket(bucket);
+        copy.keys = [FdbKey::FREE; BUCKET_ENTRIES];
+        for (index, entry) in entries.iter().enumerate() {
+            if entry.key == FdbKey::FREE {
+                continue;
+            }
+            if let Some((port, vlan)) = self.plain(bucket, &entries[..index], entry) {
+                self.tally.add(port, vlan);
+            } else if let Err(fault) = self.judge(bucket, copy, index, entry) {
+                self.fault(Slot::new(bucket, index), fault);
+                continue;
+            }
+            copy.put(index, entry);
+            self.adopted.entries += 1;
+        }
+    }
+
+    /// Port and VLAN of a valid learned entry in its first bucket, as nearly all are: the same rules as
+    /// [`View::accepts`] and [`Pass::judge`], but without a question that this entry answers otherwise than the
+    /// last one.
+    #[inline]
+    fn plain(
+        &self,
+        bucket: u32,
+        before: &[FdbEntry],
+        entry: &FdbEntry,
+    ) -> Option<(PortNo, VlanId)> {
+        let (port, vlan) = (PortNo::new(entry.port)?, entry.key.vlan()?);
+        let ports = self.learned.get(usize::from(vlan.get()))?;
+        let mut plain = ports.has(port.get())
+            & (entry.flags == 0)
+            & may_be_known(entry.key.mac())
+            & (self.buckets(entry.key).0 == bucket);
+        for other in before {
+            plain &= other.key != entry.key;
+        }
+        plain.then_some((port, vlan))
+    }
+
+    /// Whether an entry that is not plain may stay. `copy` has the entries before it in its bucket.
+    fn judge(
+        &mut self,
+        bucket: u32,
+        copy: &ShadowBucket,
+        index: usize,
+        entry: &FdbEntry,
+    ) -> Result<(), Fault> {
+        let (first, second) = self.buckets(entry.key);
+        if !self.view.accepts(entry) {
+            return Err(Fault::Invalid);
+        }
+        if bucket != first && bucket != second {
+            return Err(Fault::Misplaced);
+        }
+        if copy.keys.contains(&entry.key) {
+            return Err(Fault::Duplicate);
+        }
+        if bucket == second {
+            self.displaced.push((Slot::new(bucket, index), first));
+        }
+        if entry.flags & flag::STATIC == 0
+            && let (Some(port), Some(vlan)) = (PortNo::new(entry.port), entry.key.vlan())
+        {
+            self.tally.add(port, vlan);
+        }
+        Ok(())
+    }
+
+    /// Drops the entries whose key stands in both of its buckets from the second one: the data path finds the
+    /// other.
+    fn drop_twins(&mut self, rules: &Rules, shadow: &mut [ShadowBucket]) {
+        for batch in core::mem::take(&mut self.displaced).chunks(FETCH) {
+            let touched = batch
+                .iter()
+                .fold(0, |sum, &(_, first)| sum ^ self.hardware.touch(first));
+            black_box(touched);
+            for &(slot, first) in batch {
+                let (bucket, index) = (slot.bucket() as usize, slot.index());
+                let (key, info) = (shadow[bucket].keys[index], shadow[bucket].infos[index]);
+                if !shadow[first as usize].keys.contains(&key) {
+                    continue;
+                }
+                shadow[bucket].keys[index] = FdbKey::FREE;
+                self.adopted.entries -= 1;
+                if let (Some(port), Some(vlan)) = (info.learned_on(), key.vlan()) {
+                    self.tally.remove(rules, port, vlan);
+                }
+                self.fault(slot, Fault::Duplicate);
+            }
+        }
+    }
+
+    fn fault(&mut self, slot: Slot, fault: Fault) {
+        self.faulty.push(slot);
+        match fault {
+            Fault::Invalid => self.adopted.invalid += 1,
+            Fault::Misplaced => self.adopted.misplaced += 1,
+            Fault::Duplicate => self.adopted.duplicate += 1,
+        }
+    }
+
+    #[inline]
+    fn buckets(&self, key: FdbKey) -> (u32, u32) {
+        key.buckets(self.seed, self.hardware.buckets() - 1)
+    }
+}
