@@ -70,8 +70,14 @@ impl<'a> Booting<'a> {
             .stderr(append(log)?)
             .spawn()
             .map_err(|e| here("re-execute this program as its first process", e))?;
-        let (Some(mut orders), Some(mut answers)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(failed(node, log, "create its first process", "it has no pipes"));
+        let (Some(mut orders), Some(mut answers)) = (child.stdin.take(), child.stdout.take())
+        else {
+            return Err(failed(
+                node,
+                log,
+                "create its first process",
+                "it has no pipes",
+            ));
         };
         let mut line = serde_json::to_vec(spec).map_err(|e| here("write its orders", e.into()))?;
         line.push(b'\n');
@@ -88,7 +94,14 @@ impl<'a> Booting<'a> {
         let pid = match answer.map_err(|e| here(step, e))? {
             Some(Answer::Pid(pid)) => pid,
             Some(Answer::Failed(reason)) => return Err(failed(node, log, step, reason)),
-            other => return Err(failed(node, log, step, format!("unexpected answer {other:?}"))),
+            other => {
+                return Err(failed(
+                    node,
+                    log,
+                    step,
+                    format!("unexpected answer {other:?}"),
+                ));
+            }
         };
         sent.and(ended).map_err(|e| here(step, e))?;
         let init = ProcessId::of(pid);
@@ -149,7 +162,13 @@ impl<'a> Booting<'a> {
             let (reader, writer) = io::pipe().context(|| "make a pipe".into())?;
             let errors = writer.try_clone().context(|| "duplicate a pipe".into())?;
             let (output, errors) = (Stdio::from(writer), Stdio::from(errors));
-            let result = self.run(handle, &check.command, output, errors, check.timeout.min(left));
+            let result = self.run(
+                handle,
+                &check.command,
+                output,
+                errors,
+                check.timeout.min(left),
+            );
             let Err(reason) = result else {
                 return Ok(());
             };

@@ -289,7 +289,10 @@ mod tests {
                 Err(Error::Topology(refusal)) => {
                     let problem = &refusal.problems[0];
                     assert!(problem.reason.contains(reason), "{text:?}: {refusal}");
-                    assert!(problem.line >= line && problem.line <= line + 1, "{text:?}: {refusal}");
+                    assert!(
+                        problem.line >= line && problem.line <= line + 1,
+                        "{text:?}: {refusal}"
+                    );
                 }
                 other => panic!("{text:?}: {other:?}"),
             }

@@ -122,7 +122,9 @@ impl NodeHandle {
                 setns(&self.namespaces.pid, CloneFlags::CLONE_NEWPID)?;
                 command.spawn()
             });
-            thread.join().unwrap_or_else(|_| Err(io::Error::other("the spawning thread panicked")))
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("the spawning thread panicked")))
         });
         spawned.map_err(|source| Error::Spawn {
             node: self.node.clone(),
@@ -170,13 +172,17 @@ pub fn exec<S: AsRef<OsStr>>(lab: &str, node: &str, argv: &[S]) -> Result<ExitSt
     // SAFETY: only sets dispositions to the default, which is async-signal-safe.
     unsafe {
         command.pre_exec(|| {
-            disposition(SigHandler::SigDfl).map(drop).map_err(io::Error::from)
+            disposition(SigHandler::SigDfl)
+                .map(drop)
+                .map_err(io::Error::from)
         });
     }
     // The terminal sends these to us as well; the command decides what they mean.
     let before = disposition(SigHandler::SigIgn).context(|| "ignore signals".into())?;
     let status = handle.spawn(command).and_then(|mut child| {
-        child.wait().context(|| format!("wait for a command in node '{node}'"))
+        child
+            .wait()
+            .context(|| format!("wait for a command in node '{node}'"))
     });
     for (kind, handler) in KEYBOARD.into_iter().zip(before) {
         // SAFETY: restores the disposition that was there before.

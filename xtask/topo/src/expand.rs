@@ -176,7 +176,10 @@ mod tests {
             ("${SET:-x}${SET-y}", "valuevalue"),
             ("${UNSET:-a ${SET} $EMPTY}", "a value "),
             ("${UNSET:-}", ""),
-            ("[${SET+other}][${UNSET:+other}][${EMPTY:+x}][${EMPTY+x}]", "[other][][][x]"),
+            (
+                "[${SET+other}][${UNSET:+other}][${EMPTY:+x}][${EMPTY+x}]",
+                "[other][][][x]",
+            ),
             ("alpine:${UNSET:-3.22}", "alpine:3.22"),
             ("awk '{print $1}'", "awk '{print $1}'"),
         ] {
@@ -201,8 +204,14 @@ mod tests {
     #[test]
     fn command_lines_are_split_without_a_shell() {
         let split = |line| words(line).unwrap();
-        assert_eq!(split("ip  addr add\t10.0.0.1/24"), ["ip", "addr", "add", "10.0.0.1/24"]);
-        assert_eq!(split(r#"sh -c 'echo "$A" > f'"#), ["sh", "-c", r#"echo "$A" > f"#]);
+        assert_eq!(
+            split("ip  addr add\t10.0.0.1/24"),
+            ["ip", "addr", "add", "10.0.0.1/24"]
+        );
+        assert_eq!(
+            split(r#"sh -c 'echo "$A" > f'"#),
+            ["sh", "-c", r#"echo "$A" > f"#]
+        );
         assert_eq!(split(r#"a "b \" c" d\ e ''"#), ["a", r#"b " c"#, "d e", ""]);
         assert_eq!(split("a#b # comment"), ["a#b"]);
         assert_eq!(split("a|b;c>d"), ["a|b;c>d"]);

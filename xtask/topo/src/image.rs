@@ -50,7 +50,11 @@ pub(crate) fn binaries(node: &Node, given: Option<&Path>) -> Result<PathBuf, Err
         Some(directory) => vec![directory.into()],
         None => {
             let exe = std::env::current_exe().unwrap_or_default();
-            exe.ancestors().skip(1).take(2).map(Path::to_path_buf).collect()
+            exe.ancestors()
+                .skip(1)
+                .take(2)
+                .map(Path::to_path_buf)
+                .collect()
         }
     };
     let binary = "hitlessd";
@@ -84,7 +88,14 @@ mod tests {
         ] {
             assert!(is_ours(ours), "{ours}");
         }
-        for other in ["", "alpine:3", "hitless/alpine", "nothitless", "x/hitlessly", "a:hitless"] {
+        for other in [
+            "",
+            "alpine:3",
+            "hitless/alpine",
+            "nothitless",
+            "x/hitlessly",
+            "a:hitless",
+        ] {
             assert!(!is_ours(other), "{other}");
         }
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -123,7 +123,11 @@ fn first_process(spec: &Spec, answers: &File) -> Result<Infallible, String> {
     rootfs::build(spec).map_err(|e| format!("build its file system: {e}"))?;
     for (key, value) in &spec.sysctls {
         // As sysctl(8): with slashes, dots are part of an interface's name.
-        let path = if key.contains('/') { key.clone() } else { key.replace('.', "/") };
+        let path = if key.contains('/') {
+            key.clone()
+        } else {
+            key.replace('.', "/")
+        };
         let file = format!("/proc/sys/{path}");
         fs::write(&file, value).map_err(|e| {
             format!(
@@ -133,7 +137,9 @@ fn first_process(spec: &Spec, answers: &File) -> Result<Infallible, String> {
     }
     // Before the first child, so that the end of none is missed.
     let sigchld = SigSet::from(Signal::SIGCHLD);
-    sigchld.thread_block().map_err(|e| format!("block SIGCHLD: {e}"))?;
+    sigchld
+        .thread_block()
+        .map_err(|e| format!("block SIGCHLD: {e}"))?;
     say(answers, &Answer::Ready);
 
     let order = io::stdin().lines().next().and_then(Result::ok);

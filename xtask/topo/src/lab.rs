@@ -212,7 +212,10 @@ fn plan<'a>(
         };
         (options.progress)(&match &binaries {
             Some(directory) => {
-                format!("{name}: image {image} stands for the binaries in {}: {runs}", directory.display())
+                format!(
+                    "{name}: image {image} stands for the binaries in {}: {runs}",
+                    directory.display()
+                )
             }
             None => format!("{name}: image {image} is not used: {runs}, with this host's programs"),
         });
@@ -292,7 +295,9 @@ fn bring_up(
             })?;
             if let Some(how) = boot.start(&handle, options.ready_timeout)? {
                 let log = plan.state.log.display();
-                (options.progress)(&format!("warning: {name}: its command has ended ({how}), see {log}"));
+                (options.progress)(&format!(
+                    "warning: {name}: its command has ended ({how}), see {log}"
+                ));
             }
             Ok(())
         };
@@ -386,7 +391,13 @@ impl fmt::Display for LabStatus {
 /// A table of the nodes under a line for the lab.
 impl fmt::Display for LabInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "lab {} ({}) from {}", self.name, self.status, self.file.display())?;
+        writeln!(
+            f,
+            "lab {} ({}) from {}",
+            self.name,
+            self.status,
+            self.file.display()
+        )?;
         let width = |text: fn(&NodeInfo) -> &str, title: &str| {
             let widths = self.nodes.iter().map(|node| text(node).len());
             widths.chain([title.len()]).max().unwrap_or(0)
@@ -399,7 +410,9 @@ impl fmt::Display for LabInfo {
             "NODE", "PID", "NETNS", "IMAGE"
         )?;
         for node in &self.nodes {
-            let pid = node.pid.map_or_else(|| "dead".into(), |pid| pid.to_string());
+            let pid = node
+                .pid
+                .map_or_else(|| "dead".into(), |pid| pid.to_string());
             writeln!(
                 f,
                 "  {:name$}  {pid:>7}  {:netns$}  {:image$}  {}",

@@ -88,7 +88,9 @@ fn interface<'a>(end: &'a End, mtu: &'a str) -> Vec<&'a str> {
 /// Sets the loopback and the link ends of a node up.
 pub(crate) fn up(lab: &str, node: &str, links: &[Link]) -> Result<(), Error> {
     let ends = links.iter().flat_map(|link| &link.ends);
-    let own = ends.filter(|end| end.node == node).map(|end| end.interface.as_str());
+    let own = ends
+        .filter(|end| end.node == node)
+        .map(|end| end.interface.as_str());
     let interfaces: BTreeSet<&str> = own.chain(["lo"]).collect();
     let mut commands = String::new();
     for interface in interfaces {
@@ -114,7 +116,11 @@ fn ip(args: &[&str], commands: &str) -> Result<(), Error> {
     };
     let reason = match run() {
         Ok(output) if output.status.success() => return Ok(()),
-        Ok(output) => format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim()),
+        Ok(output) => format!(
+            "{}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        ),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             "there is no `ip` in PATH: install iproute2".into()
         }

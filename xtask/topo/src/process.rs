@@ -61,7 +61,13 @@ impl PidFd {
         let none = std::ptr::null::<libc::siginfo_t>();
         // SAFETY: the descriptor is open, and a null siginfo is allowed (pidfd_send_signal(2)).
         let result = unsafe {
-            libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, none, 0)
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.0.as_raw_fd(),
+                libc::SIGKILL,
+                none,
+                0,
+            )
         };
         match Errno::result(result) {
             Ok(_) | Err(Errno::ESRCH) => Ok(()),

@@ -8,14 +8,32 @@ use crate::error::Problem;
 
 /// Keys of a node that change what the lab is, with the reason why they can not be honoured.
 const REFUSED: &[(&str, &str)] = &[
-    ("license", "there is no licensed software in a node: the nodes run this host's programs"),
+    (
+        "license",
+        "there is no licensed software in a node: the nodes run this host's programs",
+    ),
     ("runtime", "no container runtime is used"),
-    ("components", "chassis components are of kind nokia_srsim, only kind linux is supported"),
-    ("stages", "dependencies between nodes are not supported: use startup-delay"),
-    ("devices", "a node has the devices of the host: remove the key"),
-    ("ports", "nothing is published, a node has no management network: use `topo exec`"),
+    (
+        "components",
+        "chassis components are of kind nokia_srsim, only kind linux is supported",
+    ),
+    (
+        "stages",
+        "dependencies between nodes are not supported: use startup-delay",
+    ),
+    (
+        "devices",
+        "a node has the devices of the host: remove the key",
+    ),
+    (
+        "ports",
+        "nothing is published, a node has no management network: use `topo exec`",
+    ),
     ("volumes", "there are no volumes: use binds"),
-    ("tmpfs", "a node has a tmpfs on /run and /tmp, others are not supported: mount it in exec"),
+    (
+        "tmpfs",
+        "a node has a tmpfs on /run and /tmp, others are not supported: mount it in exec",
+    ),
     ("env-files", "not supported: write the variables under env"),
     ("user", "every process of a node runs as root"),
     ("pid-mode", "every node has its own process ids"),
@@ -38,11 +56,17 @@ const IGNORED: &[(&str, &str)] = &[
     ("certificate", "no certificate is issued"),
     ("credentials", "nobody logs in"),
     ("extras", "only other kinds have any"),
-    ("startup-config", "it has no effect on kind linux: use binds"),
+    (
+        "startup-config",
+        "it has no effect on kind linux: use binds",
+    ),
     ("enforce-startup-config", "it has no effect on kind linux"),
     ("suppress-startup-config", "it has no effect on kind linux"),
     ("cap-add", "every process of a node has all capabilities"),
-    ("security-opts", "every process of a node has all capabilities"),
+    (
+        "security-opts",
+        "every process of a node has all capabilities",
+    ),
     ("cgroupns-mode", "nodes have no cgroups"),
     ("cgroup-parent", "nodes have no cgroups"),
 ];
@@ -51,11 +75,20 @@ const IGNORED: &[(&str, &str)] = &[
 const LINK_TYPES: &[(&str, &str)] = &[
     ("host", "nodes are never linked with the host's own devices"),
     ("mgmt-net", "there is no management network"),
-    ("macvlan", "nodes are never linked with the host's own devices"),
+    (
+        "macvlan",
+        "nodes are never linked with the host's own devices",
+    ),
     ("vxlan", "nodes are linked on this host only"),
     ("vxlan-stitch", "nodes are linked on this host only"),
-    ("veth-stitch", "links do not pass through the host's namespace: use type veth"),
-    ("dummy", "not supported: use exec with `ip link add ... type dummy`"),
+    (
+        "veth-stitch",
+        "links do not pass through the host's namespace: use type veth",
+    ),
+    (
+        "dummy",
+        "not supported: use exec with `ip link add ... type dummy`",
+    ),
 ];
 
 /// What was found in a file.
@@ -106,7 +139,12 @@ pub(crate) fn scan(document: &Document) -> Findings {
     let at = below(&topology, "defaults");
     node(document, &at, &top["topology"]["defaults"], &mut findings);
     let linux = below(&below(&topology, "kinds"), "linux");
-    node(document, &linux, &top["topology"]["kinds"]["linux"], &mut findings);
+    node(
+        document,
+        &linux,
+        &top["topology"]["kinds"]["linux"],
+        &mut findings,
+    );
     for section in ["groups", "nodes"] {
         for (name, settings) in entries(&top["topology"][section]) {
             let at = below(&below(&topology, section), name);
@@ -115,7 +153,12 @@ pub(crate) fn scan(document: &Document) -> Findings {
     }
     let links = top["topology"]["links"].as_array();
     for (i, value) in links.into_iter().flatten().enumerate() {
-        link(document, below(&below(&topology, "links"), i), value, &mut findings);
+        link(
+            document,
+            below(&below(&topology, "links"), i),
+            value,
+            &mut findings,
+        );
     }
     findings
 }
@@ -129,9 +172,8 @@ fn node(document: &Document, at: &[String], settings: &Value, findings: &mut Fin
         let path = below(at, key);
         let text = value.as_str();
         if let Some((_, reason)) = REFUSED.iter().find(|(k, _)| k == key) {
-            if key == "user" && (text == Some("root") || matches!(value.as_u64(), Some(0))) {
-                findings.warn(document, &path, reason);
-            } else {
+            let root = key == "user" && (text == Some("root") || value.as_u64() == Some(0));
+            if !root {
                 findings.refuse(document, path, format!("is not supported: {reason}"));
             }
         } else if let Some((_, reason)) = IGNORED.iter().find(|(k, _)| k == key) {
@@ -142,10 +184,15 @@ fn node(document: &Document, at: &[String], settings: &Value, findings: &mut Fin
         } else if key == "network-mode"
             && text.is_some_and(|mode| mode == "host" || mode.starts_with("container:"))
         {
-            let reason = format!("{value} is not supported: every node has its own network namespace");
+            let reason =
+                format!("{value} is not supported: every node has its own network namespace");
             findings.refuse(document, path, reason);
         } else if key == "privileged" && value == &Value::Bool(false) {
-            findings.warn(document, &path, "every process of a node has all capabilities");
+            findings.warn(
+                document,
+                &path,
+                "every process of a node has all capabilities",
+            );
         } else if key == "env" && value.get("__IMPORT_ENVS").is_some() {
             let reason = "is not supported: name each variable, e.g. PROXY: ${PROXY}".into();
             findings.refuse(document, below(&path, "__IMPORT_ENVS"), reason);
@@ -154,9 +201,8 @@ fn node(document: &Document, at: &[String], settings: &Value, findings: &mut Fin
 }
 
 fn link(document: &Document, at: Keys, link: &Value, findings: &mut Findings) {
-    let not_supported = |name: &str, reason: &str| {
-        format!("a link of type {name} is not supported: {reason}")
-    };
+    let not_supported =
+        |name: &str, reason: &str| format!("a link of type {name} is not supported: {reason}");
     let is_type = |name: &str| LINK_TYPES.iter().find(|(t, _)| *t == name);
     if let Some((name, reason)) = link["type"].as_str().and_then(is_type) {
         findings.refuse(document, at, not_supported(name, reason));
@@ -175,7 +221,8 @@ fn link(document: &Document, at: Keys, link: &Value, findings: &mut Findings) {
     let addressed = [link].into_iter().chain(endpoints.into_iter().flatten());
     for key in ["ipv4", "ipv6"] {
         if addressed.clone().any(|part| part.get(key).is_some()) {
-            let reason = "addresses of links have no effect on kind linux: use exec with `ip addr add`";
+            let reason =
+                "addresses of links have no effect on kind linux: use exec with `ip addr add`";
             findings.warn(document, &below(&at, key), reason);
         }
     }

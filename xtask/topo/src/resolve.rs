@@ -87,7 +87,9 @@ impl<'a> Resolver<'a> {
 
     fn level(&mut self, at: &[&str]) -> Placed {
         let at: Keys = at.iter().map(ToString::to_string).collect();
-        let value = at.iter().fold(&self.document.value, |v, key| &v[key.as_str()]);
+        let value = at
+            .iter()
+            .fold(&self.document.value, |v, key| &v[key.as_str()]);
         let level = match value {
             Value::Null => Level::default(),
             // Can not fail after the schema; if the two ever disagree, the file is refused.
@@ -119,7 +121,10 @@ impl<'a> Resolver<'a> {
         };
 
         if first(|l| &l.kind).is_none() {
-            self.refuse(&at, "has no kind, nor has its group or defaults: add `kind: linux`");
+            self.refuse(
+                &at,
+                "has no kind, nor has its group or defaults: add `kind: linux`",
+            );
         }
         let image = first(|l| &l.image).map(|(_, image)| image.clone());
         if image.as_ref().is_none_or(String::is_empty) {
@@ -155,10 +160,16 @@ impl<'a> Resolver<'a> {
             .into_iter()
             .find_map(|l| l.level.group.clone().map(|g| (l.at.clone(), g)));
         if let Some((at, group)) = group {
-            if self.document.value["topology"]["groups"].get(&group).is_some() {
+            if self.document.value["topology"]["groups"]
+                .get(&group)
+                .is_some()
+            {
                 levels.push(self.level(&["topology", "groups", &group]));
             } else if self.document.value["topology"]["groups"].is_object() {
-                let (file, line) = (&self.document.file, self.document.line(&below(&at, "group")));
+                let (file, line) = (
+                    &self.document.file,
+                    self.document.line(&below(&at, "group")),
+                );
                 self.warnings.insert(format!(
                     "{}:{line}: there is no group '{group}' in groups: it is a mere label",
                     file.display()
@@ -249,7 +260,10 @@ impl<'a> Resolver<'a> {
         for (at, bind) in binds.values() {
             if let Err(e) = bind.source.metadata() {
                 let source = bind.source.display();
-                self.refuse(at, format!("{source}, which is to be bound, can not be used: {e}"));
+                self.refuse(
+                    at,
+                    format!("{source}, which is to be bound, can not be used: {e}"),
+                );
             }
         }
         binds.into_values().map(|(_, bind)| bind).collect()
@@ -268,7 +282,9 @@ impl<'a> Resolver<'a> {
                 // Labels of SELinux, which has no say here.
                 "" | "rw" | "z" | "Z" => {}
                 other => {
-                    return Err(format!("bind option '{other}' is not supported: only ro and rw are"));
+                    return Err(format!(
+                        "bind option '{other}' is not supported: only ro and rw are"
+                    ));
                 }
             }
         }
@@ -319,7 +335,10 @@ impl<'a> Resolver<'a> {
             ("CMD-SHELL", [script]) => ["/bin/sh", "-c", script].map(String::from).to_vec(),
             _ => {
                 let at = below(&below(at, "healthcheck"), "test");
-                self.refuse(&at, "must be [CMD, program, argument...], [CMD-SHELL, \"script\"] or [NONE]");
+                self.refuse(
+                    &at,
+                    "must be [CMD, program, argument...], [CMD-SHELL, \"script\"] or [NONE]",
+                );
                 return None;
             }
         };
@@ -355,7 +374,9 @@ impl<'a> Resolver<'a> {
                     let (node, interface) = (&end.node, &end.interface);
                     self.refuse(
                         &at,
-                        format!("{node}:{interface} is the end of another link already (line {first})"),
+                        format!(
+                            "{node}:{interface} is the end of another link already (line {first})"
+                        ),
                     );
                 }
             }

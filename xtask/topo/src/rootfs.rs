@@ -28,7 +28,10 @@ const OVERLAYABLE: [&str; 9] = [
 ];
 
 /// Where to look next, so that the reader of an error knows the step.
-fn step<T, E: Into<io::Error>>(result: Result<T, E>, what: impl FnOnce() -> String) -> Result<T, String> {
+fn step<T, E: Into<io::Error>>(
+    result: Result<T, E>,
+    what: impl FnOnce() -> String,
+) -> Result<T, String> {
     result.map_err(|e| format!("{}: {}", what(), e.into()))
 }
 
@@ -53,17 +56,28 @@ pub(crate) fn build(spec: &Spec) -> Result<(), String> {
     let mounts = visible_mounts()?;
 
     // Covers the host's directory of that name in this namespace only.
-    mount_(Some("tmpfs"), DIRECTORY, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
+    mount_(
+        Some("tmpfs"),
+        DIRECTORY,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some("mode=755"),
+    )?;
     let base = Path::new(DIRECTORY);
     let root = base.join("root");
-    step(fs::create_dir(&root), || format!("create {}", root.display()))?;
+    step(fs::create_dir(&root), || {
+        format!("create {}", root.display())
+    })?;
     overlay(Path::new("/"), &root, &base.join("layer"))?;
     for (i, host) in mounts.iter().enumerate() {
         take_over(host, &root, &base.join(format!("layer{i}")));
     }
     own_mounts(&root)?;
 
-    let old = step(open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()), || "open /".into())?;
+    let old = step(
+        open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()),
+        || "open /".into(),
+    )?;
     step(chdir(&root), || format!("enter {}", root.display()))?;
     step(pivot_root(".", "."), || "change the root directory".into())?;
     // From here on names mean the node's files, so that a link in the way of a bind's target can not lead
@@ -72,7 +86,9 @@ pub(crate) fn build(spec: &Spec) -> Result<(), String> {
         bind(held).map_err(|e| format!("bind to {}: {e}", held.target.display()))?;
     }
     step(fchdir(&old), || "enter the old root directory".into())?;
-    step(umount2(".", MntFlags::MNT_DETACH), || "leave the old root directory".into())?;
+    step(umount2(".", MntFlags::MNT_DETACH), || {
+        "leave the old root directory".into()
+    })?;
     step(chdir("/"), || "enter the root directory".into())
 }
 
@@ -94,7 +110,9 @@ fn mount_(
 fn hold(source: &Path, target: &Path, read_only: bool) -> Result<Held, String> {
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     Ok(Held {
-        fd: step(open(source, flags, Mode::empty()), || format!("open {}", source.display()))?,
+        fd: step(open(source, flags, Mode::empty()), || {
+            format!("open {}", source.display())
+        })?,
         target: target.into(),
         read_only,
     })
@@ -104,12 +122,21 @@ fn hold(source: &Path, target: &Path, read_only: bool) -> Result<Held, String> {
 fn overlay(lower: &Path, target: &Path, layer: &Path) -> Result<(), String> {
     let (upper, work) = (layer.join("upper"), layer.join("work"));
     for directory in [&upper, &work] {
-        step(fs::create_dir_all(directory), || format!("create {}", directory.display()))?;
+        step(fs::create_dir_all(directory), || {
+            format!("create {}", directory.display())
+        })?;
     }
-    let text = |path: &Path| path.to_str().filter(|p| !p.contains([',', ':', '\\'])).map(String::from);
+    let text = |path: &Path| {
+        path.to_str()
+            .filter(|p| !p.contains([',', ':', '\\']))
+            .map(String::from)
+    };
     let parts = (text(lower), text(&upper), text(&work));
     let (Some(lower), Some(upper), Some(work)) = parts else {
-        return Err(format!("{}: an overlay can not have such a name", lower.display()));
+        return Err(format!(
+            "{}: an overlay can not have such a name",
+            lower.display()
+        ));
     };
     let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
     mount_(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(&options)).map_err(|e| {
@@ -128,7 +155,9 @@ struct HostMount {
 /// The host's mounts other than its root that a node takes over and that are not covered by others, outer
 /// ones first.
 fn visible_mounts() -> Result<Vec<HostMount>, String> {
-    let table = step(fs::read_to_string("/proc/self/mountinfo"), || "read /proc/self/mountinfo".into())?;
+    let table = step(fs::read_to_string("/proc/self/mountinfo"), || {
+        "read /proc/self/mountinfo".into()
+    })?;
     let mut mounts: Vec<HostMount> = table
         .lines()
         .filter_map(parse_mount)
@@ -156,7 +185,9 @@ fn unescape(field: &str) -> String {
     ["\\040", "\\011", "\\012", "\\134"]
         .iter()
         .zip([" ", "\t", "\n", "\\"])
-        .fold(field.to_string(), |text, (escape, plain)| text.replace(escape, plain))
+        .fold(field.to_string(), |text, (escape, plain)| {
+            text.replace(escape, plain)
+        })
 }
 
 /// The mount that a name leads to; `None` when it leads nowhere.
@@ -191,7 +222,10 @@ fn take_over(host: &HostMount, root: &Path, layer: &Path) {
         bind().and_then(|()| read_only())
     };
     if let Err(e) = shown {
-        eprintln!("hitless-topo: {} is not visible in the node: {e}", host.point.display());
+        eprintln!(
+            "hitless-topo: {} is not visible in the node: {e}",
+            host.point.display()
+        );
     }
 }
 
@@ -204,7 +238,12 @@ fn own_mounts(root: &Path) -> Result<(), String> {
         ("sys/fs/bpf", "bpf", safe | MsFlags::MS_NOEXEC, None),
         ("run", "tmpfs", safe, Some("mode=755")),
         ("tmp", "tmpfs", safe, Some("mode=1777")),
-        ("dev/shm", "tmpfs", safe | MsFlags::MS_NOEXEC, Some("mode=1777")),
+        (
+            "dev/shm",
+            "tmpfs",
+            safe | MsFlags::MS_NOEXEC,
+            Some("mode=1777"),
+        ),
     ] {
         let target = root.join(place);
         if place.starts_with("dev") && !target.is_dir() {
@@ -226,14 +265,21 @@ fn bind(held: &Held) -> Result<(), String> {
         Ok(there) if there.is_dir() == is_directory => {}
         Ok(_) => return Err("one is a directory, the other a file".into()),
         Err(_) => {
-            let directory = if is_directory { Some(target.as_path()) } else { target.parent() };
+            let directory = if is_directory {
+                Some(target.as_path())
+            } else {
+                target.parent()
+            };
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o755);
             let made = directory.map_or(Ok(()), |d| builder.create(d));
             step(made, || "create the directory".into())?;
             if !is_directory {
-                let file: io::Result<File> =
-                    OpenOptions::new().write(true).create_new(true).mode(0o644).open(target);
+                let file: io::Result<File> = OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o644)
+                    .open(target);
                 step(file, || "create the file".into())?;
             }
         }

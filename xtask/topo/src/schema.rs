@@ -51,7 +51,10 @@ fn explain(schema: &Value, error: &ValidationError<'_>, at: Keys) -> Vec<(Keys, 
 fn rule(schema: &Value, error: &ValidationError<'_>) -> String {
     let keyword = error.schema_path().as_str();
     let part = keyword.rsplit_once('/').map_or("", |(part, _)| part);
-    match schema.pointer(part).and_then(|part| part["description"].as_str()) {
+    match schema
+        .pointer(part)
+        .and_then(|part| part["description"].as_str())
+    {
         Some(description) => format!("must be {description}, not {}", brief(error.instance())),
         None => error.to_string(),
     }

@@ -49,7 +49,12 @@ pub(crate) struct NodeState {
 }
 
 impl State {
-    pub fn new(lab: &str, file: &Path, nodes: Vec<NodeState>, links: Vec<String>) -> Result<Self, Error> {
+    pub fn new(
+        lab: &str,
+        file: &Path,
+        nodes: Vec<NodeState>,
+        links: Vec<String>,
+    ) -> Result<Self, Error> {
         Ok(Self {
             version: VERSION,
             lab: lab.into(),
@@ -145,7 +150,16 @@ impl Store {
             Err(e) => return Err(e).context(|| format!("read {}", self.0.display())),
         };
         let mut labs: Vec<String> = entries
-            .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.into()))
+            .filter_map(|entry| {
+                Some(
+                    entry
+                        .ok()?
+                        .file_name()
+                        .to_str()?
+                        .strip_suffix(".json")?
+                        .into(),
+                )
+            })
             .collect();
         labs.sort();
         let states = labs.iter().map(|lab| self.read(lab));
@@ -178,7 +192,9 @@ impl Store {
                 }
             }
             // The last holder may have removed the file after we opened it; then the lock is of no use.
-            let ours = file.metadata().context(|| format!("examine {}", path.display()))?;
+            let ours = file
+                .metadata()
+                .context(|| format!("examine {}", path.display()))?;
             if fs::metadata(&path).is_ok_and(|now| now.ino() == ours.ino()) {
                 let pid = std::process::id().to_string();
                 file.set_len(0)
@@ -227,7 +243,13 @@ mod tests {
             init: ProcessId::of(std::process::id() as i32),
             netns_inode: Some(7),
         };
-        State::new("x", Path::new("/x.clab.yml"), vec![node], vec!["h1:eth1 -- h2:eth1".into()]).unwrap()
+        State::new(
+            "x",
+            Path::new("/x.clab.yml"),
+            vec![node],
+            vec!["h1:eth1 -- h2:eth1".into()],
+        )
+        .unwrap()
     }
 
     #[test]
@@ -266,7 +288,10 @@ mod tests {
         let newer = serde_json::to_string(&state).unwrap();
         for text in ["", "{}", "null", "{\"version\":1}", &newer] {
             fs::write(store.path("x"), text).unwrap();
-            assert!(matches!(store.read("x"), Err(Error::State { .. })), "{text}");
+            assert!(
+                matches!(store.read("x"), Err(Error::State { .. })),
+                "{text}"
+            );
             assert!(store.all().is_err());
         }
         // The name inside must be the file's.

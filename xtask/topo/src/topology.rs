@@ -97,7 +97,11 @@ pub struct End {
 impl std::fmt::Display for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let [a, b] = &self.ends;
-        write!(f, "{}:{} -- {}:{}", a.node, a.interface, b.node, b.interface)
+        write!(
+            f,
+            "{}:{} -- {}:{}",
+            a.node, a.interface, b.node, b.interface
+        )
     }
 }
 
@@ -111,7 +115,10 @@ impl Topology {
         Self::from_document(&Document::read(file)?, lab_name)
     }
 
-    pub(crate) fn from_document(document: &Document, lab_name: Option<&str>) -> Result<Self, Error> {
+    pub(crate) fn from_document(
+        document: &Document,
+        lab_name: Option<&str>,
+    ) -> Result<Self, Error> {
         if let Some(name) = lab_name {
             check_lab_name(name)?;
         }
@@ -178,6 +185,12 @@ pub fn lab_of(file_or_lab: &str) -> Result<String, Error> {
             check_lab_name(name)?;
             Ok(name.into())
         }
-        None => Err(Error::whole_file(file, "the key \"name\" is missing, or not a text")),
+        None => Err(Error::whole_file(
+            file,
+            "the key \"name\" is missing, or not a text",
+        )),
     }
 }
+
+#[cfg(test)]
+mod tests;
