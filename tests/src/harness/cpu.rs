@@ -1,0 +1,73 @@
+//! Keeping a thread on one CPU: frames sent from one CPU are processed on it, in order.
+
+use anyhow::{Context, Result};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+/// The CPUs that this thread may use, ascending.
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn allowed() -> Result<Vec<usize>> {
+    let set = sched_getaffinity(Pid::from_raw(0)).context("sched_getaffinity")?;
+    Ok((0..CpuSet::count())
+        .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
+        .collect())
+}
+
+/// Keeps the calling thread on one CPU until dropped. Children started meanwhile would inherit that.
+#[derive(Debug)]
+pub struct Pinned {
+    before: CpuSet,
+    cpu: usize,
+    // Affinity belongs to the thread: the guard must not travel.
+    _thread: std::marker::PhantomData<*const ()>,
+}
+
+impl Pinned {
+    /// Pins the calling thread to the `index`-th CPU that it may use (counted around).
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn new(index: usize) -> Result<Self> {
+        let cpus = allowed()?;
+        let cpu = *cpus
+            .get(index % cpus.len().max(1))
+            .context("no CPU is allowed to this thread")?;
+        let before = sched_getaffinity(Pid::from_raw(0)).context("sched_getaffinity")?;
+        let mut set = CpuSet::new();
+        set.set(cpu)?;
+        sched_setaffinity(Pid::from_raw(0), &set).with_context(|| format!("pin to CPU {cpu}"))?;
+        Ok(Self {
+            before,
+            cpu,
+            _thread: std::marker::PhantomData,
+        })
+    }
+
+    /// The CPU.
+    #[must_use]
+    pub fn cpu(&self) -> usize {
+        self.cpu
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let _ = sched_setaffinity(Pid::from_raw(0), &self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_ends_with_its_guard() {
+        let before = allowed().unwrap();
+        let pin = Pinned::new(1).unwrap();
+        assert_eq!(allowed().unwrap(), [pin.cpu()]);
+        drop(pin);
+        assert_eq!(allowed().unwrap(), before);
+    }
+}

@@ -1,0 +1,20 @@
+//! What the selftests, the demo and the benches stand on.
+//!
+//! Everything that outlives a process (namespaces, pins, children, files) is named after the run that made it
+//! ([`run`]) and has its undo registered beside its making ([`cleanup`]).
+
+pub mod cleanup;
+pub mod cpu;
+pub mod exchange;
+pub mod features;
+pub mod flow;
+pub mod frames;
+#[path = "../../../ebpf/src/probe/layout.rs"]
+pub mod layout;
+pub mod netns;
+pub mod packet;
+pub mod port;
+pub mod probe;
+pub mod process;
+pub mod report;
+pub mod run;
