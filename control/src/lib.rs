@@ -2,8 +2,11 @@
 
 pub mod ethtool;
 pub mod hw;
+pub mod master;
 pub mod netlink;
 pub mod offload;
 
 pub mod config_file;
+pub mod answer;
+pub mod run;
 pub mod northbound;

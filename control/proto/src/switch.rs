@@ -81,14 +81,11 @@ pub fn vlan_entries(config: &Config, up: &PortSet) -> BTreeMap<VlanId, VlanEntry
             }
         }
     }
-    // Without ingress filtering a port brings in frames of VLANs that it is no member of, so it must learn there
-    // too, or the answers would be flooded for ever.
-    let unfiltered: PortSet = config.ports.iter().filter(|(_, p)| !p.ingress_filtering).map(|(&port, _)| port).collect();
     for (vlan, entry) in &mut entries {
         entry.forwarding = entry.member.and(up);
         if config.vlans.get(vlan).is_some_and(|v| v.learning) {
-            let learners = PortSet(std::array::from_fn(|i| entry.member.0[i] | unfiltered.0[i]));
-            entry.learning = learners.and(up);
+            // Behind a port that is no member nothing can be reached, so nothing is learned there.
+            entry.learning = entry.forwarding;
         }
     }
     entries

@@ -201,7 +201,8 @@ impl Links {
 }
 
 impl Programs {
-    fn id(&self, hook: Hook) -> Result<u32, HwError> {
+    /// The kernel's number of a program.
+    pub(super) fn id(&self, hook: Hook) -> Result<u32, HwError> {
         let info = match hook {
             Hook::Tc => SchedClassifier::info(&self.tc),
             Hook::Xdp => Xdp::info(&self.xdp),

@@ -7,16 +7,18 @@ mod meta;
 pub mod pins;
 pub mod preflight;
 mod program;
+mod ring;
 mod sys;
 mod table;
 
 pub use link::{Hook, Links};
 pub use meta::MetaMap;
 pub use program::{Constants, Programs};
-pub use sys::Attachment;
+pub use ring::Ring;
+pub use sys::{Attachment, shadow_memory};
 pub use table::{LimiterTable, PortTable, Table};
 
-use aya::maps::{Map, MapData, RingBuf, xdp::DevMap};
+use aya::maps::{Map, MapData, xdp::DevMap};
 use counters::CounterMap;
 use hitless_common::{
     PortNo,
@@ -27,6 +29,7 @@ use hitless_common::{
         vlans::VlanEntry,
     },
 };
+use hitless_proto::bridge::cells::BucketCells;
 use std::{io, os::fd::AsFd, path::PathBuf};
 
 /// What can go wrong with the hardware.
@@ -126,8 +129,8 @@ pub struct Hardware {
     dir: pins::SwitchDir,
     /// META.
     pub meta: MetaMap,
-    /// The FDB in memory; see `proto::bridge` for how it is written.
-    pub fdb: sys::Mapping,
+    /// The FDB in memory, for as long as this process lives; see `proto::bridge` for how it is written.
+    pub fdb: &'static [BucketCells],
     /// PORTS.
     pub ports: PortTable,
     /// EGRESS.
@@ -150,6 +153,8 @@ pub struct Hardware {
     pub fdb_buckets: u32,
     /// Seed of the FDB's hash.
     pub fdb_seed: u64,
+    /// Level of the data path's log.
+    log_level: u8,
 }
 
 impl Hardware {
@@ -225,7 +230,7 @@ impl Hardware {
             .map_err(|source| HwError::Io { what: "map FDB into memory".into(), source })?;
         Ok(Self {
             meta,
-            fdb,
+            fdb: fdb.leak_buckets(),
             ports: PortTable::adopt(open(name::PORTS)?)?,
             egress: Table::adopt(name::EGRESS, open(name::EGRESS)?)?,
             vlans: Table::adopt(name::VLANS, open(name::VLANS)?)?,
@@ -237,6 +242,7 @@ impl Hardware {
             adopted,
             fdb_buckets: constants.fdb_buckets,
             fdb_seed: constants.fdb_seed,
+            log_level: constants.log_level,
             dir,
         })
     }
@@ -245,21 +251,24 @@ impl Hardware {
     ///
     /// # Errors
     /// If the ring can not be mapped.
-    pub fn learn_ring(&self) -> Result<RingBuf<MapData>, HwError> {
-        self.ring(name::LEARN)
+    pub fn learn_ring(&self) -> Result<Ring, HwError> {
+        Ring::new(name::LEARN, pins::open(&self.dir.layout_dir(), name::LEARN)?)
     }
 
     /// The ring of control frames.
     ///
     /// # Errors
     /// If the ring can not be mapped.
-    pub fn punt_ring(&self) -> Result<RingBuf<MapData>, HwError> {
-        self.ring(name::PUNT)
+    pub fn punt_ring(&self) -> Result<Ring, HwError> {
+        Ring::new(name::PUNT, pins::open(&self.dir.layout_dir(), name::PUNT)?)
     }
 
-    fn ring(&self, name: &'static str) -> Result<RingBuf<MapData>, HwError> {
-        let map = pins::open(&self.dir.layout_dir(), name)?;
-        RingBuf::try_from(Map::RingBuf(map)).map_err(|source| HwError::Map { name, source })
+    /// Shows the data path's own log, if the programs were loaded with one.
+    ///
+    /// # Errors
+    /// If its ring can not be read.
+    pub fn follow_datapath_log(&self) -> Result<(), HwError> {
+        if self.log_level == 0 { Ok(()) } else { ring::follow_log(self.programs.id(Hook::Tc)?) }
     }
 
     /// Takes the hardware down; forwarding stops.

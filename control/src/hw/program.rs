@@ -2,7 +2,7 @@
 
 use super::{HwError, pins};
 use aya::{
-    Ebpf, EbpfLoader, VerifierLogLevel,
+    EbpfLoader, VerifierLogLevel,
     programs::{Program, SchedClassifier, Xdp},
 };
 use aya_obj::programs::XdpAttachType;
@@ -51,8 +51,6 @@ pub struct Programs {
     pub tc: SchedClassifier,
     /// Its fast part.
     pub xdp: Xdp,
-    /// The object they were loaded from; `None` if they were adopted. Its log ring is read by aya-log.
-    pub object: Option<Ebpf>,
 }
 
 impl Programs {
@@ -89,9 +87,8 @@ impl Programs {
             program.pin(&new).map_err(|source| HwError::Pin { what: "program".into(), source: Box::new(source) })?;
             fs::rename(&new, &place).map_err(|source| HwError::Io { what: format!("rename {}", new.display()), source })?;
         }
-        let mut programs = Self::adopt(dir)?;
-        programs.object = Some(object);
-        Ok(programs)
+        // By their pins from here on, like those of an earlier hitlessd.
+        Self::adopt(dir)
     }
 
     /// Opens the programs pinned in `dir`.
@@ -103,7 +100,6 @@ impl Programs {
         Ok(Self {
             tc: SchedClassifier::from_pin(dir.join(TC_PIN)).map_err(open)?,
             xdp: Xdp::from_pin(dir.join(XDP_PIN), XdpAttachType::Interface).map_err(open)?,
-            object: None,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The system calls that aya does not have: what a link is attached to, and mapping a map into memory.
 
+use hitless_proto::bridge::{cells::BucketCells, shadow::ShadowBucket};
 use std::{
     ffi::CString,
     io,
@@ -124,11 +125,13 @@ impl Mapping {
         Ok(Self { start, bytes })
     }
 
-    /// The whole mapping as 64-bit words.
+    /// The whole mapping as buckets of the FDB, for the rest of the process.
     #[must_use]
-    pub fn words(&self) -> &[AtomicU64] {
-        // SAFETY: page-aligned, `bytes` long, mapped as long as `self`; atomics because the data path shares it.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.bytes / 8) }
+    pub fn leak_buckets(self) -> &'static [BucketCells] {
+        let mapping = std::mem::ManuallyDrop::new(self);
+        // SAFETY: page-aligned, `bytes` long and never unmapped; a bucket is plain memory of atomics, as the data
+        // path shares it.
+        unsafe { std::slice::from_raw_parts(mapping.start.as_ptr().cast(), mapping.bytes / size_of::<BucketCells>()) }
     }
 
     /// A 64-bit field.
@@ -159,4 +162,32 @@ impl Drop for Mapping {
         // SAFETY: mapped in `new`, unmapped once.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
     }
+}
+
+/// Zeroed memory for the software copy of an FDB, for the rest of the process, in huge pages where the kernel has
+/// them: the copy of a million entries is made in half the time, most of which would be page faults.
+///
+/// # Errors
+/// What `mmap(2)` says.
+pub fn shadow_memory(buckets: usize) -> io::Result<&'static mut [ShadowBucket]> {
+    let bytes = buckets * size_of::<ShadowBucket>();
+    // SAFETY: a fresh private mapping at an address of the kernel's choice.
+    let start = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the mapping just made; without huge pages the advice does nothing.
+    unsafe { libc::madvise(start, bytes, libc::MADV_HUGEPAGE) };
+    // SAFETY: page-aligned, zeroed, `bytes` long, never unmapped, and nobody else has it; any bit pattern is a
+    // valid bucket.
+    Ok(unsafe { std::slice::from_raw_parts_mut(start.cast(), buckets) })
 }

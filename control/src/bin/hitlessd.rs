@@ -1,0 +1,133 @@
+//! The management module of a Hitless switch.
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use hitless::{
+    config_file,
+    hw::preflight,
+    master::Master,
+    netlink::Netlink,
+    northbound::{
+        RUN_DIR,
+        server::{self, Server},
+        socket_path,
+    },
+    run::{self, End},
+};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+use tokio::sync::oneshot;
+use tracing::{error, info};
+use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+
+/// The owner and its group may command the switch.
+const SOCKET_MODE: u32 = 0o660;
+
+/// The management module of a Hitless switch: learns, programs the pinned data path, answers `hitless`.
+///
+/// The data path needs no process: when hitlessd ends, however it ends, frames go on. The next hitlessd adopts what
+/// it finds. `hitless clear hardware` takes the data path down.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Configuration file (YAML)
+    #[arg(long, value_name = "FILE", default_value = "/etc/hitless/hitless.yaml")]
+    config: PathBuf,
+
+    /// Check the configuration file and end
+    #[arg(long)]
+    check: bool,
+
+    /// Form of the log on standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+
+    /// What is logged, as in `info` or `hitless=debug,warn`
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "HITLESS_LOG")]
+    log: String,
+
+    /// Debug log of the data path itself: costs speed while it is on; off is free
+    #[arg(long, value_enum, default_value_t = DatapathLog::Off)]
+    datapath_log: DatapathLog,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Levels as aya-log counts them.
+#[derive(Clone, Copy, ValueEnum)]
+enum DatapathLog {
+    Off = 0,
+    Debug = 4,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Err(e) = start_log(&arguments) {
+        eprintln!("hitlessd: {e:#}");
+        return ExitCode::from(2);
+    }
+    match start(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            error!("{e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log(arguments: &Arguments) -> Result<()> {
+    let filter = EnvFilter::try_new(&arguments.log).with_context(|| format!("--log {:?}", arguments.log))?;
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let registry = tracing_subscriber::registry().with(filter);
+    match arguments.log_format {
+        LogFormat::Text => registry.with(lines).try_init(),
+        LogFormat::Json => registry.with(lines.json()).try_init(),
+    }
+    .context("start the log")
+}
+
+fn start(arguments: &Arguments) -> Result<()> {
+    let config = config_file::load(&arguments.config)?;
+    if arguments.check {
+        println!("{}: {} VLANs, {} ports: good", arguments.config.display(), config.vlans.len(), config.ports.len());
+        return Ok(());
+    }
+    preflight::check()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(async {
+        let (netlink, links) = Netlink::connect()?;
+        let socket = socket_path(Path::new(RUN_DIR), &config.switch);
+        let master = Master::start(config, arguments.config.clone(), netlink, arguments.datapath_log as u8).await?;
+        master.hardware.follow_datapath_log()?;
+        // Only now, as the holder of the switch's lock, may this process take the place of a socket.
+        let server = control_socket(&socket)?;
+        let (to_master, calls) = server::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(server.serve(to_master, async {
+            // Sent or dropped: either way it is time.
+            let _ = stopped.await;
+        }));
+        info!(socket = %socket.display(), version = env!("CARGO_PKG_VERSION"), "ready");
+        let end = run::run(master, links, calls).await?;
+        drop(stop);
+        serving.await.context("the control socket's task")?.context("serve the control socket")?;
+        if end == End::Cleared {
+            let _ = socket.parent().map(std::fs::remove_dir);
+        }
+        Ok(())
+    })
+}
+
+/// Makes the control socket, and its directory if need be.
+fn control_socket(path: &Path) -> Result<Server> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
+    }
+    Ok(Server::bind(path, SOCKET_MODE)?)
+}

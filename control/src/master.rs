@@ -1,0 +1,565 @@
+//! The master: configuration and interfaces in, hardware out. One value owns all state; every event is a call.
+
+use crate::{
+    hw::{Hardware, Hook, HwError, shadow_memory},
+    netlink::{Device, LinkChange, Netlink},
+    offload::{self, Choice, Offload},
+};
+use anyhow::{Context, Result};
+use hitless_common::{
+    PortNo, VlanId,
+    map::{
+        events::{LearnEvent, PuntHeader},
+        ports::PortEntry,
+        vlans::{ENTRIES, PortSet, VlanEntry},
+    },
+};
+use hitless_proto::{
+    bridge::{
+        cells,
+        learning::{Adopted, Flush, Learning, Notice, Rules, View},
+        table::Slot,
+    },
+    config::{Config, OffloadMode, PortConfig},
+    switch::{self, PortDevice},
+    time::Epoch,
+};
+use hitless_wire::control::{self, Protocol};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+use tracing::{debug, error, info, warn};
+
+/// Seconds in which the whole FDB is compared with the software copy once (seed row 50).
+const AUDIT_SECONDS: u32 = 60;
+/// Entries of VLANS compared each second.
+const AUDIT_VLANS: u32 = 256;
+/// Buckets of the FDB that one slice looks at; less than a millisecond.
+const SLICE_BUCKETS: u32 = 16_384;
+/// Seconds between two looks at the far end of a veth that is to take XDP.
+const FAR_END_SECONDS: u32 = 5;
+
+/// A port as it is now.
+#[derive(Debug, Default)]
+pub struct PortState {
+    /// Its device, while there is one.
+    pub device: Option<Device>,
+    /// The hook that its frames take.
+    pub choice: Option<Choice>,
+    /// What keeps the port from forwarding, if something does.
+    pub fault: Option<String>,
+    /// Whether our programs run on its device.
+    attached: bool,
+}
+
+impl PortState {
+    /// Whether frames can pass.
+    fn is_up(&self) -> bool {
+        self.attached && self.device.as_ref().is_some_and(|d| d.link_up)
+    }
+}
+
+/// Control frames received, by protocol.
+pub type ControlFrames = BTreeMap<Protocol, u64>;
+
+/// See the module.
+pub struct Master {
+    /// The configuration in force.
+    pub config: Config,
+    /// Where it came from.
+    pub config_file: PathBuf,
+    /// The hardware.
+    pub hardware: Hardware,
+    /// The forwarding database.
+    pub learning: Learning<'static>,
+    /// The ports.
+    pub ports: BTreeMap<PortNo, PortState>,
+    /// Control frames since the start; no protocol takes them yet.
+    pub control_frames: ControlFrames,
+    /// Which master of this hardware this one is.
+    pub generation: u64,
+    /// Entries of small tables that had to be repaired.
+    pub healed: u64,
+    netlink: Netlink,
+    /// VLANS as it should be, by VLAN id.
+    vlans: Vec<VlanEntry>,
+    /// The ports that are enabled in the configuration.
+    enabled: PortSet,
+    epoch: Epoch,
+    age_from: Slot,
+    audit_from: Slot,
+    audit_vlan: u32,
+}
+
+impl Master {
+    /// Takes mastership: opens or makes the hardware, brings it in line with the configuration and the interfaces
+    /// that there are. Only differences are written.
+    ///
+    /// # Errors
+    /// If the hardware can not be had; nothing is changed then.
+    pub async fn start(config: Config, config_file: PathBuf, netlink: Netlink, log_level: u8) -> Result<Self> {
+        let began = Instant::now();
+        let hardware = Hardware::open(config.switch.as_str(), config.fdb.size, log_level)?;
+        let opened = began.elapsed();
+        let generation = hardware.meta.next_generation();
+        let epoch = Epoch::new(hardware.meta.epoch().load(Ordering::Relaxed));
+
+        let vlans = wanted_vlans(&config, &PortSet::EMPTY);
+        let rules = rules(&config, &hardware);
+        let cells = cells::Hardware::new(hardware.fdb).map_err(|e| anyhow::anyhow!("FDB: {e:?}"))?;
+        let began = Instant::now();
+        let view = View { vlans: &vlans, enabled: enabled(&config) };
+        let memory = shadow_memory(hardware.fdb.len()).context("memory for the software copy of the FDB")?;
+        let (learning, adopted) = Learning::adopt(cells, hardware.fdb_seed, memory, rules, &view, epoch);
+        let adopting = began.elapsed();
+
+        let enabled = enabled(&config);
+        let ports = config.ports.keys().map(|&port| (port, PortState::default())).collect();
+        let mut master = Self {
+            config,
+            config_file,
+            hardware,
+            learning,
+            ports,
+            control_frames: ControlFrames::new(),
+            generation,
+            healed: 0,
+            netlink,
+            vlans,
+            enabled,
+            epoch,
+            age_from: Slot::START,
+            audit_from: Slot::START,
+            audit_vlan: 0,
+        };
+        master.report_start(&adopted, opened, adopting);
+        master.reconcile_static();
+        for device in master.netlink.devices().await? {
+            master.note_device(device).await;
+        }
+        master.apply();
+        Ok(master)
+    }
+
+    fn report_start(&self, adopted: &Adopted, opened: Duration, adopting: Duration) {
+        if !self.hardware.adopted {
+            info!(switch = %self.config.switch.as_str(), "new hardware: maps and programs are pinned");
+            return;
+        }
+        info!(
+            switch = %self.config.switch.as_str(),
+            generation = self.generation,
+            fdb_entries = adopted.entries,
+            fdb_removed = adopted.dropped(),
+            opened_us = opened.as_micros() as u64,
+            fdb_us = adopting.as_micros() as u64,
+            "adopted the hardware that was forwarding"
+        );
+        let capacity = self.hardware.fdb_buckets * 2;
+        if self.config.fdb.size > capacity {
+            warn!(
+                "fdb.size {} needs a larger table than the {capacity} addresses of the one in use; it takes effect \
+                 after `hitless clear hardware`",
+                self.config.fdb.size
+            );
+        }
+    }
+
+    /// Follows a change of the interfaces.
+    ///
+    /// # Errors
+    /// If the kernel does not answer.
+    pub async fn on_link_change(&mut self, change: LinkChange) -> Result<()> {
+        match change {
+            LinkChange::Present(device) => {
+                if self.note_device(device).await {
+                    self.apply();
+                }
+            }
+            LinkChange::Gone { ifindex } => {
+                if self.forget_device(ifindex) {
+                    self.apply();
+                }
+            }
+            LinkChange::Overrun => {
+                warn!("the kernel dropped interface messages; listing the interfaces anew");
+                let devices = self.netlink.devices().await.context("after lost interface messages")?;
+                let gone: Vec<u32> = self
+                    .ports
+                    .values()
+                    .filter_map(|p| p.device.as_ref().map(|d| d.ifindex))
+                    .filter(|ifindex| !devices.iter().any(|d| d.ifindex == *ifindex))
+                    .collect();
+                for ifindex in gone {
+                    self.forget_device(ifindex);
+                }
+                for device in devices {
+                    self.note_device(device).await;
+                }
+                self.apply();
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a device if it is a port's; true if that changes anything.
+    async fn note_device(&mut self, device: Device) -> bool {
+        // A device that took another name is no longer the port's.
+        let renamed = self.ports.iter().any(|(port, state)| {
+            state.device.as_ref().is_some_and(|d| d.ifindex == device.ifindex)
+                && self.config.ports.get(port).is_some_and(|c| c.device.as_str() != device.name)
+        });
+        if renamed {
+            self.forget_device(device.ifindex);
+        }
+        let found = self.config.ports.iter().find(|(_, config)| config.device.as_str() == device.name);
+        let Some((&port, config)) = found else { return renamed };
+        let Some(state) = self.ports.get_mut(&port) else { return renamed };
+        let before = state.device.replace(device.clone());
+        if before.as_ref() == Some(&device) {
+            return renamed;
+        }
+        let is_new = before.as_ref().is_none_or(|b| b.ifindex != device.ifindex);
+        if is_new {
+            info!(%port, device = device.name, ifindex = device.ifindex, "the port's device is there");
+            state.attached = false;
+            quieten(&device.name);
+        }
+        if is_new || before.is_some_and(|b| b.far_end != device.far_end) {
+            let facts = offload::facts(&self.netlink, config, &device).await;
+            state.choice = Some(offload::choose(config, &facts));
+        }
+        let wants_up = config.enabled;
+        if device.admin_up != wants_up || (wants_up && !device.promiscuous) {
+            if let Err(e) = self.netlink.set_port_device(device.ifindex, wants_up).await {
+                warn!(%port, device = device.name, "{e:#}");
+            }
+        }
+        true
+    }
+
+    fn forget_device(&mut self, ifindex: u32) -> bool {
+        let found = self.ports.iter_mut().find(|(_, s)| s.device.as_ref().is_some_and(|d| d.ifindex == ifindex));
+        let Some((port, state)) = found else { return false };
+        info!(%port, ifindex, "the port's device is gone");
+        *state = PortState::default();
+        self.hardware.xdp_tx.refresh();
+        true
+    }
+
+    /// Brings the hardware in line with the configuration and the ports. What closes comes first, what opens
+    /// comes last (design invariant 4).
+    fn apply(&mut self) {
+        self.vlans = wanted_vlans(&self.config, &self.up_ports());
+        self.program_vlans(true);
+        self.program_ports();
+        self.attach_ports();
+        self.vlans = wanted_vlans(&self.config, &self.up_ports());
+        self.program_vlans(false);
+        self.flush_down_ports();
+    }
+
+    /// The ports on which frames can pass.
+    fn up_ports(&self) -> PortSet {
+        let is_enabled = |port: &PortNo| self.config.ports.get(port).is_some_and(|c| c.enabled);
+        self.ports.iter().filter(|(port, state)| is_enabled(port) && state.is_up()).map(|(&port, _)| port).collect()
+    }
+
+    fn program_vlans(&mut self, narrow: bool) {
+        for (vid, wanted) in (0..).zip(&self.vlans) {
+            let Some(installed) = self.hardware.vlans.get(vid) else { continue };
+            let value = if narrow { switch::narrowed(installed, wanted) } else { *wanted };
+            // A first step that would close nothing is no step: one write must do where one can.
+            if narrow && value.forwarding == installed.forwarding && value.learning == installed.learning {
+                continue;
+            }
+            if let Err(e) = self.hardware.vlans.set(vid, value) {
+                error!(vlan = vid, "{e}");
+            }
+        }
+    }
+
+    fn program_ports(&mut self) {
+        let mut wanted: BTreeMap<PortNo, PortEntry> = BTreeMap::new();
+        for (&port, config) in &self.config.ports {
+            if let Some(device) = self.ports.get(&port).and_then(port_device) {
+                wanted.insert(port, switch::port_entry(port, config, &device));
+            }
+        }
+        let hardware = &mut self.hardware;
+        let stale = hardware.ports.retain(|e| wanted.values().any(|w| w.ifindex == e.ifindex && w.port == e.port));
+        if let Err(e) = stale {
+            error!("{e}");
+        }
+        let unused: Vec<PortNo> = hardware.links.ports().filter(|port| !wanted.contains_key(port)).collect();
+        for port in unused {
+            for hook in [Hook::Xdp, Hook::Tc] {
+                if let Err(e) = hardware.links.detach(port, hook) {
+                    error!(%port, "{e}");
+                }
+            }
+        }
+        let mut faults = Vec::new();
+        for port in PortNo::all() {
+            let entry = wanted.get(&port).copied().unwrap_or_default();
+            let limits = self.config.ports.get(&port).map(switch::limiters).unwrap_or_default();
+            let programmed = hardware
+                .limiters
+                .set(port, limits)
+                .and_then(|_| hardware.egress.set(u32::from(port.get()), entry))
+                .and_then(|_| if entry.ifindex == 0 { Ok(false) } else { hardware.ports.set(entry) });
+            if let Err(e) = programmed {
+                faults.push((port, e));
+            }
+        }
+        for (port, e) in faults {
+            self.fault(port, &e);
+        }
+    }
+
+    fn attach_ports(&mut self) {
+        let ports: Vec<PortNo> = self.ports.keys().copied().collect();
+        for port in ports {
+            if let Err(e) = self.attach_port(port) {
+                self.fault(port, &e);
+            }
+        }
+    }
+
+    fn attach_port(&mut self, port: PortNo) -> Result<(), HwError> {
+        let Some(state) = self.ports.get_mut(&port) else { return Ok(()) };
+        let (Some(device), Some(choice)) = (&state.device, &mut state.choice) else { return Ok(()) };
+        let hardware = &mut self.hardware;
+        hardware.links.attach(&mut hardware.programs, port, Hook::Tc, &device.name, device.ifindex)?;
+        if choice.offload == Offload::Xdp {
+            let attached =
+                hardware.links.attach(&mut hardware.programs, port, Hook::Xdp, &device.name, device.ifindex);
+            if let Err(e) = attached {
+                *choice = Choice {
+                    offload: Offload::Tc,
+                    reason: format!("native XDP is not to be had: {e}"),
+                    takes_redirects: false,
+                };
+                info!(%port, "{}", choice.reason);
+            }
+        }
+        if choice.offload == Offload::Tc {
+            hardware.links.detach(port, Hook::Xdp)?;
+        }
+        hardware.xdp_tx.set(port, if choice.takes_redirects { device.ifindex } else { 0 })?;
+        state.attached = true;
+        state.fault = None;
+        Ok(())
+    }
+
+    fn fault(&mut self, port: PortNo, why: &HwError) {
+        if let Some(state) = self.ports.get_mut(&port) {
+            let text = why.to_string();
+            if state.fault.as_ref() != Some(&text) {
+                error!(%port, "{text}");
+            }
+            state.fault = Some(text);
+            state.attached = false;
+        }
+    }
+
+    /// Forgets what was learned behind ports on which nothing passes.
+    fn flush_down_ports(&mut self) {
+        let up = self.up_ports();
+        let down: Vec<PortNo> = PortNo::all().filter(|p| !up.has(p.get()) && self.learning.learned_on(*p) > 0).collect();
+        for port in down {
+            let flushed = self.learning.flush(&Flush { port: Some(port), ..Flush::default() });
+            debug!(%port, flushed, "the port is down: its addresses are forgotten");
+        }
+    }
+
+    fn reconcile_static(&mut self) {
+        let view = View { vlans: &self.vlans, enabled: self.enabled };
+        let done = self.learning.reconcile_static(self.epoch, &view, &self.config.fdb.static_entries);
+        for why in done.failed {
+            error!("a static entry of the configuration can not be made: {why}");
+        }
+    }
+
+    /// Learns the sources that the data path reports.
+    pub fn on_learn_events(&mut self, events: &[LearnEvent]) {
+        let view = View { vlans: &self.vlans, enabled: self.enabled };
+        self.learning.learn_all(self.epoch, &view, events, |_, _| {});
+    }
+
+    /// After a batch of learning events: lets the data path report again what is still unknown, and tells the
+    /// operator what should be known.
+    pub fn end_learn_round(&mut self) {
+        self.hardware.meta.learn_round().fetch_add(1, Ordering::Relaxed);
+        for notice in self.learning.take_notices() {
+            report(&notice);
+        }
+    }
+
+    /// Takes a control frame.
+    pub fn on_control_frame(&mut self, header: &PuntHeader, frame: &[u8]) {
+        let protocol = control::classify(frame);
+        *self.control_frames.entry(protocol).or_default() += 1;
+        debug!(port = header.port, tagged = header.tagged != 0, ?protocol, bytes = frame.len(), "control frame");
+    }
+
+    /// Once a second: advances the epoch, ages, audits.
+    pub async fn on_second(&mut self) {
+        self.epoch = Epoch::new(self.hardware.meta.epoch().fetch_add(1, Ordering::Relaxed).wrapping_add(1));
+        // Sources that were reported and refused come up again.
+        self.end_learn_round();
+        self.age().await;
+        self.audit().await;
+        if self.epoch.get().is_multiple_of(FAR_END_SECONDS) {
+            self.look_at_far_ends().await;
+        }
+    }
+
+    /// Ages a share of the table: a pass takes a twentieth of the ageing time, 15 s at most.
+    async fn age(&mut self) {
+        let Some(ageing) = self.config.fdb.ageing_seconds else { return };
+        let seconds = (ageing / 20).clamp(1, 15);
+        let mut left = self.hardware.fdb_buckets.div_ceil(seconds);
+        while left > 0 {
+            let buckets = left.min(SLICE_BUCKETS);
+            let slice = self.learning.age_slice(self.epoch, self.age_from, buckets);
+            self.age_from = slice.next.unwrap_or(Slot::START);
+            left -= buckets;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Compares a share of the hardware with the software copy and repairs it.
+    async fn audit(&mut self) {
+        let mut left = self.hardware.fdb_buckets.div_ceil(AUDIT_SECONDS);
+        let mut repaired = 0;
+        while left > 0 {
+            let buckets = left.min(SLICE_BUCKETS);
+            let slice = self.learning.audit_slice(self.epoch, self.audit_from, buckets);
+            repaired += u64::from(slice.changed);
+            self.audit_from = slice.next.unwrap_or(Slot::START);
+            left -= buckets;
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..AUDIT_VLANS {
+            repaired += heal(self.hardware.vlans.heal(self.audit_vlan));
+            self.audit_vlan = (self.audit_vlan + 1) % ENTRIES;
+        }
+        for port in self.config.ports.keys() {
+            repaired += heal(self.hardware.egress.heal(u32::from(port.get())));
+        }
+        let slots = self.hardware.ports.table();
+        for slot in (0..slots.len()).filter(|s| slots.get(*s).is_some_and(|e| e.ifindex != 0)).collect::<Vec<_>>() {
+            repaired += heal(slots.heal(slot));
+        }
+        if repaired > 0 {
+            self.healed += repaired;
+            warn!(repaired, "the hardware differed from the software copy and was repaired");
+        }
+    }
+
+    /// Decides anew about ports that are to take XDP, since nobody tells when a far end changes.
+    async fn look_at_far_ends(&mut self) {
+        let mut changed = false;
+        for (port, config) in self.config.ports.iter().filter(|(_, c)| c.offload == OffloadMode::Xdp) {
+            let Some(state) = self.ports.get_mut(port) else { continue };
+            let Some(device) = state.device.as_ref().filter(|d| d.far_end.is_some()) else { continue };
+            let choice = offload::choose(config, &offload::facts(&self.netlink, config, device).await);
+            if state.choice.as_ref() != Some(&choice) {
+                info!(%port, "{}", choice.reason);
+                state.choice = Some(choice);
+                changed = true;
+            }
+        }
+        if changed {
+            self.apply();
+        }
+    }
+
+    /// The current epoch.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// VLANS as it should be, and with it what the hardware holds.
+    #[must_use]
+    pub fn vlan(&self, vlan: VlanId) -> VlanEntry {
+        self.vlans.get(usize::from(vlan.get())).copied().unwrap_or_default()
+    }
+
+    /// The forwarding database, and what it may hold.
+    pub fn learning_and_view(&mut self) -> (&mut Learning<'static>, View<'_>) {
+        (&mut self.learning, View { vlans: &self.vlans, enabled: self.enabled })
+    }
+}
+
+fn heal(result: Result<bool, HwError>) -> u64 {
+    match result {
+        Ok(repaired) => u64::from(repaired),
+        Err(e) => {
+            error!("{e}");
+            0
+        }
+    }
+}
+
+/// VLANS by VLAN id, with nothing for those that are not configured.
+fn wanted_vlans(config: &Config, up: &PortSet) -> Vec<VlanEntry> {
+    let mut entries = vec![VlanEntry::default(); ENTRIES as usize];
+    for (vlan, entry) in switch::vlan_entries(config, up) {
+        entries[usize::from(vlan.get())] = entry;
+    }
+    entries
+}
+
+/// The ports that are enabled in the configuration.
+fn enabled(config: &Config) -> PortSet {
+    config.ports.iter().filter(|(_, p): &(_, &PortConfig)| p.enabled).map(|(&port, _)| port).collect()
+}
+
+/// The rules, within what the table in use can hold.
+fn rules(config: &Config, hardware: &Hardware) -> Rules {
+    let mut rules = Rules::from(config);
+    rules.capacity = rules.capacity.min(hardware.fdb_buckets * 2);
+    rules
+}
+
+fn port_device(state: &PortState) -> Option<PortDevice> {
+    let device = state.device.as_ref()?;
+    Some(PortDevice {
+        ifindex: device.ifindex,
+        mtu: device.mtu,
+        link_up: device.link_up,
+        takes_redirects: state.choice.as_ref().is_some_and(|c| c.takes_redirects),
+    })
+}
+
+/// Keeps the kernel from sending frames of its own out of a port.
+fn quieten(device: &str) {
+    let path = format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6");
+    if std::path::Path::new(&path).exists()
+        && let Err(e) = std::fs::write(&path, "1")
+    {
+        warn!(device, "the kernel may send IPv6 frames of its own out of this port: can not write {path}: {e}");
+    }
+}
+
+fn report(notice: &Notice) {
+    match notice {
+        Notice::PortLimit { port, limit } => {
+            warn!(%port, "the port has learned its limit of {limit} addresses (mac_limit); frames to others are flooded");
+        }
+        Notice::VlanLimit { vlan, limit } => {
+            warn!(%vlan, "the VLAN has learned its limit of {limit} addresses (mac_limit); frames to others are flooded");
+        }
+        Notice::Held { vlan, mac, port, seen_on, seconds } => warn!(
+            %vlan, %mac, "the address moves between port {port} and port {seen_on} too often and is held on port {port} \
+             for {seconds} s: a loop, or the address is used twice"
+        ),
+        Notice::Full(full) => warn!("the FDB is full ({full}); frames to further addresses are flooded"),
+    }
+}
