@@ -51,15 +51,6 @@ pub struct PortState {
     pub choice: Option<Choice>,
     /// What keeps the port from forwarding, if something does.
     pub fault: Option<String>,
-    /// Whether our programs run on its device.
-    attached: bool,
-}
-
-impl PortState {
-    /// Whether frames can pass.
-    fn is_up(&self) -> bool {
-        self.attached && self.device.as_ref().is_some_and(|d| d.link_up)
-    }
 }
 
 /// Control frames received, by protocol.
@@ -225,7 +216,6 @@ impl Master {
         let is_new = before.as_ref().is_none_or(|b| b.ifindex != device.ifindex);
         if is_new {
             info!(%port, device = device.name, ifindex = device.ifindex, "the port's device is there");
-            state.attached = false;
             quieten(&device.name);
         }
         if is_new || before.is_some_and(|b| b.far_end != device.far_end) {
@@ -264,8 +254,16 @@ impl Master {
 
     /// The ports on which frames can pass.
     fn up_ports(&self) -> PortSet {
-        let is_enabled = |port: &PortNo| self.config.ports.get(port).is_some_and(|c| c.enabled);
-        self.ports.iter().filter(|(port, state)| is_enabled(port) && state.is_up()).map(|(&port, _)| port).collect()
+        self.ports.iter().filter(|(port, state)| self.is_up(**port, state)).map(|(&port, _)| port).collect()
+    }
+
+    /// Whether a port is enabled, its device has a link, and our program runs on that device: also one that an
+    /// earlier master attached, so that a new one closes nothing.
+    fn is_up(&self, port: PortNo, state: &PortState) -> bool {
+        let attached = self.hardware.links.get(port, Hook::Tc).map(|a| a.ifindex);
+        self.enabled.has(port.get())
+            && state.fault.is_none()
+            && state.device.as_ref().is_some_and(|d| d.link_up && attached == Some(d.ifindex))
     }
 
     fn program_vlans(&mut self, narrow: bool) {
@@ -350,7 +348,6 @@ impl Master {
             hardware.links.detach(port, Hook::Xdp)?;
         }
         hardware.xdp_tx.set(port, if choice.takes_redirects { device.ifindex } else { 0 })?;
-        state.attached = true;
         state.fault = None;
         Ok(())
     }
@@ -362,7 +359,6 @@ impl Master {
                 error!(%port, "{text}");
             }
             state.fault = Some(text);
-            state.attached = false;
         }
     }
 

@@ -15,6 +15,7 @@ use hitless::{
     run::{self, End},
 };
 use std::{
+    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -83,7 +84,8 @@ fn main() -> ExitCode {
 
 fn start_log(arguments: &Arguments) -> Result<()> {
     let filter = EnvFilter::try_new(&arguments.log).with_context(|| format!("--log {:?}", arguments.log))?;
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colours);
     let registry = tracing_subscriber::registry().with(filter);
     match arguments.log_format {
         LogFormat::Text => registry.with(lines).try_init(),
