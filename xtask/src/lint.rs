@@ -9,6 +9,9 @@ use crate::repo::Repo;
 use crate::setup::lint_tool;
 use crate::step::Step;
 
+const WORKSPACE: &str = "Cargo.toml";
+const DATA_PATH: &str = "ebpf/Cargo.toml";
+
 /// # Errors
 /// When nothing can be checked at all. Findings are an exit code, not an error.
 pub fn run(repo: &Repo) -> Result<ExitCode> {
@@ -32,7 +35,7 @@ pub fn run(repo: &Repo) -> Result<ExitCode> {
     command.args(["fmt", "--all", "--check"]);
     check("formatting", "of the workspace", format, command);
     let mut command = repo.cargo();
-    command.args(["fmt", "--check", "--manifest-path", "ebpf/Cargo.toml"]);
+    command.args(["fmt", "--check", "--manifest-path", DATA_PATH]);
     check("formatting of the data path", "of ebpf/", format, command);
 
     let clippy = "Correct what clippy names. It is missing? rustup component add clippy rustfmt";
@@ -73,18 +76,44 @@ pub fn run(repo: &Repo) -> Result<ExitCode> {
 
     match lint_tool(repo) {
         Some(deny) => {
-            for (name, manifest) in [
-                ("cargo-deny", "Cargo.toml"),
-                ("cargo-deny of the data path", "ebpf/Cargo.toml"),
-            ] {
+            let deny = |manifest: &str, arguments: &[&str]| {
                 let mut command = Command::new(&deny);
+                command.current_dir(&repo.root);
+                command.args([
+                    "--locked",
+                    "--config",
+                    "deny.toml",
+                    "--manifest-path",
+                    manifest,
+                ]);
+                command.args(arguments);
                 command
-                    .current_dir(&repo.root)
-                    .args(["--locked", "--manifest-path", manifest]);
-                command.args(["check", "--config", "deny.toml"]);
-                let remedy = "See what it says above; it needs the network for the advisories.";
-                check(name, "licences, sources and advisories", remedy, command);
+            };
+            let fetched = Step {
+                name: "fetch the list of advisories",
+                why: "known vulnerabilities of dependencies",
+                remedy: "It comes over the network.",
+                warnings: false,
             }
+            .run(deny(WORKSPACE, &["fetch", "db"]));
+            let mut checks = vec!["check", "bans", "licenses", "sources"];
+            match fetched {
+                Ok(()) => checks.push("advisories"),
+                Err(_) => unchecked.push("advisories (their list could not be fetched, see above)"),
+            }
+            let remedy = "See what it says above, and deny.toml.";
+            check(
+                "cargo-deny",
+                "the workspace's dependencies",
+                remedy,
+                deny(WORKSPACE, &checks),
+            );
+            check(
+                "cargo-deny of the data path",
+                "ebpf/'s dependencies",
+                remedy,
+                deny(DATA_PATH, &checks),
+            );
         }
         None => unchecked
             .push("licences and advisories (cargo-deny is missing: cargo xtask setup --lint)"),
@@ -106,7 +135,7 @@ pub fn run(repo: &Repo) -> Result<ExitCode> {
 /// shows.
 fn clippy_for_host(repo: &Repo) -> Command {
     let mut command = repo.cargo();
-    command.args(["clippy", "--manifest-path", "ebpf/Cargo.toml", "--locked"]);
+    command.args(["clippy", "--manifest-path", DATA_PATH, "--locked"]);
     command
         .arg("--target-dir")
         .arg(repo.root.join("target/ebpf/host"));

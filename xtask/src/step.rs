@@ -90,7 +90,8 @@ fn follow(output: PipeReader, started: Instant) -> Vec<String> {
         let received = receiver.recv_timeout(Duration::from_millis(500));
         match received {
             Ok(line) => {
-                if !is_progress(&line) {
+                let twice_empty = line.is_empty() && kept.last().is_none_or(String::is_empty);
+                if !is_progress(&line) && !twice_empty {
                     kept.push(line.clone());
                 }
                 if !line.trim().is_empty() {
@@ -148,8 +149,9 @@ fn is_progress(line: &str) -> bool {
         "Running",
         "Updating",
     ];
-    let mut words = line.split_whitespace();
-    line.trim().is_empty() || words.next().is_some_and(|first| WORDS.contains(&first))
+    line.split_whitespace()
+        .next()
+        .is_some_and(|first| WORDS.contains(&first))
 }
 
 #[cfg(test)]
