@@ -162,13 +162,6 @@ impl Slots for Hardware<'_> {
     }
 
     #[inline]
-    fn relocate(&mut self, from: Slot, to: Slot) {
-        let entry = self.entry(from);
-        self.put(to, &entry);
-        self.clear(from);
-    }
-
-    #[inline]
     fn clear(&mut self, slot: Slot) {
         self.cell(slot).key.store(FdbKey::FREE.0, Release);
     }

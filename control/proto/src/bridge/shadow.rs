@@ -219,16 +219,13 @@ impl Slots for Mirror<'_> {
         self.writes += 1;
     }
 
+    /// Takes along what damping knows about the entry.
     #[inline]
     fn relocate(&mut self, from: Slot, to: Slot) {
-        let entry = self.entry(from);
-        self.hardware.put(to, &entry);
-        self.hardware.clear(from);
-        self.writes += 2;
-        let (key, info) = (self.key(from), self.info(from));
-        let target = &mut self.shadow[to.bucket() as usize];
-        (target.keys[to.index()], target.infos[to.index()]) = (key, info);
-        self.shadow[from.bucket() as usize].keys[from.index()] = FdbKey::FREE;
+        let (entry, info) = (self.entry(from), self.info(from));
+        self.put(to, &entry);
+        *self.info_mut(to) = info;
+        self.clear(from);
     }
 
     #[inline]

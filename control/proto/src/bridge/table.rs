@@ -58,8 +58,12 @@ pub trait Slots {
     fn put(&mut self, slot: Slot, entry: &FdbEntry);
     /// Changes what a used slot says about its key.
     fn update(&mut self, slot: Slot, port: u16, flags: u16, epoch: Epoch);
-    /// Copies a used slot into a free one, then clears the original.
-    fn relocate(&mut self, from: Slot, to: Slot);
+    /// Copies a used slot into a free one, then clears the original: readers find one or the other.
+    fn relocate(&mut self, from: Slot, to: Slot) {
+        let entry = self.entry(from);
+        self.put(to, &entry);
+        self.clear(from);
+    }
     /// Frees a slot.
     fn clear(&mut self, slot: Slot);
 }
