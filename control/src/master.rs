@@ -10,7 +10,7 @@ use hitless_common::{
     PortNo, VlanId,
     map::{
         events::{LearnEvent, PuntHeader},
-        ports::PortEntry,
+        ports::{PortEntry, flag},
         vlans::{ENTRIES, PortSet, VlanEntry},
     },
 };
@@ -245,8 +245,8 @@ impl Master {
     fn apply(&mut self) {
         self.vlans = wanted_vlans(&self.config, &self.up_ports());
         self.program_vlans(true);
-        self.program_ports();
         self.attach_ports();
+        self.program_ports();
         self.vlans = wanted_vlans(&self.config, &self.up_ports());
         self.program_vlans(false);
         self.flush_down_ports();
@@ -304,11 +304,18 @@ impl Master {
         for port in PortNo::all() {
             let entry = wanted.get(&port).copied().unwrap_or_default();
             let limits = self.config.ports.get(&port).map(switch::limiters).unwrap_or_default();
-            let programmed = hardware
-                .limiters
-                .set(port, limits)
-                .and_then(|_| hardware.egress.set(u32::from(port.get()), entry))
-                .and_then(|_| if entry.ifindex == 0 { Ok(false) } else { hardware.ports.set(entry) });
+            // XDP may redirect only to what is in XDP_TX: in before it is said, out after.
+            let redirects = if entry.flags & flag::XDP_OUT != 0 { entry.ifindex } else { 0 };
+            let mut program = || {
+                hardware.limiters.set(port, limits)?;
+                if redirects != 0 {
+                    hardware.xdp_tx.set(port, redirects)?;
+                }
+                hardware.egress.set(u32::from(port.get()), entry)?;
+                hardware.xdp_tx.set(port, redirects)?;
+                if entry.ifindex == 0 { Ok(false) } else { hardware.ports.set(entry) }
+            };
+            let programmed = program();
             if let Err(e) = programmed {
                 faults.push((port, e));
             }
@@ -347,7 +354,6 @@ impl Master {
         if choice.offload == Offload::Tc {
             hardware.links.detach(port, Hook::Xdp)?;
         }
-        hardware.xdp_tx.set(port, if choice.takes_redirects { device.ifindex } else { 0 })?;
         state.fault = None;
         Ok(())
     }
