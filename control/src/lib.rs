@@ -6,6 +6,7 @@ pub mod master;
 pub mod netlink;
 pub mod offload;
 
+pub mod cli;
 pub mod config_file;
 pub mod answer;
 pub mod run;

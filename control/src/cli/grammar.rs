@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use hitless_common::{Mac, PortNo};
 use hitless_proto::config::SwitchName;
 
@@ -18,7 +18,9 @@ mod tests;
 /// Commands may be shortened as long as they are unambiguous: `hitless sh po`.
 #[derive(Debug, Parser)]
 #[command(name = "hitless", version, infer_subcommands = true)]
-#[command(after_help = "Exit codes: 0 done, 1 refused by the switch, 2 wrong usage, 3 switch not reachable.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 refused by the switch, 2 wrong usage, 3 switch not reachable."
+)]
 pub(super) struct Arguments {
     /// The switch; needed only if there are several
     #[arg(long, global = true, value_name = "NAME", env = "HITLESS_SWITCH")]
@@ -89,21 +91,20 @@ pub(super) enum Clear {
         words: Vec<String>,
     },
     /// Take the data path down: forwarding stops
-    Hardware(Hardware),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Hardware {
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
+    Hardware {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Create {
     /// An address that is always behind one port, or whose frames are dropped
-    #[command(override_usage = "hitless create fdbentry <MAC> vlan <VLAN> port <PORT>\n       \
-                                hitless create fdbentry <MAC> vlan <VLAN> blackhole")]
+    #[command(
+        override_usage = "hitless create fdbentry <MAC> vlan <VLAN> port <PORT>\n       \
+                                hitless create fdbentry <MAC> vlan <VLAN> blackhole"
+    )]
     Fdbentry {
         /// The address, its VLAN (id or name) and its port
         #[arg(value_name = "ENTRY", required = true)]
@@ -120,6 +121,50 @@ pub(super) enum Delete {
         #[arg(value_name = "ENTRY", required = true)]
         words: Vec<String>,
     },
+}
+
+/// A command with its words understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// Needs hitlessd.
+    Ask(Question),
+    /// Done without hitlessd if there is none.
+    ClearHardware { yes: bool },
+}
+
+/// What is asked of hitlessd.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    Version,
+    Switch,
+    Ports(Option<PortNo>),
+    Vlan(Option<VlanRef>),
+    Fdb(FdbFilter),
+    Counters,
+    ClearFdb(FdbFilter),
+    Create(NewEntry),
+    Delete { vlan: VlanRef, mac: Mac },
+}
+
+impl Command {
+    /// Understands the words of the command, or says what was expected.
+    pub fn plan(self) -> Result<Plan, String> {
+        Ok(Plan::Ask(match self {
+            Self::Show(Show::Version) => Question::Version,
+            Self::Show(Show::Switch) => Question::Switch,
+            Self::Show(Show::Ports { port }) => Question::Ports(port),
+            Self::Show(Show::Vlan { vlan }) => Question::Vlan(vlan),
+            Self::Show(Show::Fdb { words }) => Question::Fdb(fdb_filter(&words)?),
+            Self::Show(Show::Counters) => Question::Counters,
+            Self::Clear(Clear::Fdb { words }) => Question::ClearFdb(fdb_filter(&words)?),
+            Self::Clear(Clear::Hardware { yes }) => return Ok(Plan::ClearHardware { yes }),
+            Self::Create(Create::Fdbentry { words }) => Question::Create(new_entry(&words)?),
+            Self::Delete(Delete::Fdbentry { words }) => {
+                let (mac, vlan) = entry(&words)?;
+                Question::Delete { vlan, mac }
+            }
+        }))
+    }
 }
 
 /// Which FDB entries are meant: those that match everything given.
@@ -139,7 +184,7 @@ pub(super) struct NewEntry {
 }
 
 /// Reads `[vlan V] [port P] [mac M]` in any order, each at most once; a bare address is taken for a `mac`.
-pub(super) fn fdb_filter(words: &[String]) -> Result<FdbFilter, String> {
+fn fdb_filter(words: &[String]) -> Result<FdbFilter, String> {
     let mut filter = FdbFilter::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -159,10 +204,12 @@ pub(super) fn fdb_filter(words: &[String]) -> Result<FdbFilter, String> {
 }
 
 /// Reads `<MAC> vlan <VLAN> port <PORT>` or `<MAC> vlan <VLAN> blackhole`.
-pub(super) fn new_entry(words: &[String]) -> Result<NewEntry, String> {
+fn new_entry(words: &[String]) -> Result<NewEntry, String> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (mac, vlan, target) = match words.as_slice() {
-        [mac, "vlan", vlan, "port" | "ports", port] => (mac, vlan, FdbTarget::Port(value("port", port)?)),
+        [mac, "vlan", vlan, "port" | "ports", port] => {
+            (mac, vlan, FdbTarget::Port(value("port", port)?))
+        }
         [mac, "vlan", vlan, "blackhole"] => (mac, vlan, FdbTarget::Blackhole),
         _ => {
             return Err(not_understood(
@@ -171,11 +218,15 @@ pub(super) fn new_entry(words: &[String]) -> Result<NewEntry, String> {
             ));
         }
     };
-    Ok(NewEntry { vlan: value("vlan", vlan)?, mac: value("mac", mac)?, target })
+    Ok(NewEntry {
+        vlan: value("vlan", vlan)?,
+        mac: value("mac", mac)?,
+        target,
+    })
 }
 
 /// Reads `<MAC> vlan <VLAN>`.
-pub(super) fn entry(words: &[String]) -> Result<(Mac, VlanRef), String> {
+fn entry(words: &[String]) -> Result<(Mac, VlanRef), String> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         [mac, "vlan", vlan] => Ok((value("mac", mac)?, value("vlan", vlan)?)),
@@ -184,7 +235,10 @@ pub(super) fn entry(words: &[String]) -> Result<(Mac, VlanRef), String> {
 }
 
 fn not_understood(words: &[&str], expected: &str) -> String {
-    format!("{:?} is not understood; expected {expected}", words.join(" "))
+    format!(
+        "{:?} is not understood; expected {expected}",
+        words.join(" ")
+    )
 }
 
 fn once<T>(slot: &mut Option<T>, what: &str, word: Option<&String>) -> Result<(), String>

@@ -5,8 +5,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use hitless_proto::config::SwitchName;
 
+use super::Failure;
 use super::target::Target;
-use super::{Failure, connect};
 use crate::hw::HwError;
 use crate::hw::pins::{self, Removed};
 use crate::northbound::api::{ApiError, ErrorKind, Reply, Request};
@@ -53,7 +53,10 @@ fn agreed(target: &Target, input: &mut impl BufRead, output: &mut impl Write) ->
     output.flush()?;
     let mut answer = String::new();
     input.read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    Ok(matches!(
+        answer.trim().to_ascii_lowercase().as_str(),
+        "y" | "yes"
+    ))
 }
 
 fn without_hitlessd(switch: &SwitchName, target: &Target) -> Result<u64, Failure> {
@@ -76,7 +79,10 @@ mod tests {
     use super::*;
 
     fn target() -> Target {
-        Target { switch: Some("sw1".parse().unwrap()), socket: "/x".into() }
+        Target {
+            switch: Some("sw1".parse().unwrap()),
+            socket: "/x".into(),
+        }
     }
 
     #[test]
@@ -91,7 +97,11 @@ mod tests {
             ("yesterday\n", false),
         ] {
             let mut asked = Vec::new();
-            assert_eq!(agreed(&target(), &mut answer.as_bytes(), &mut asked).unwrap(), agrees, "{answer:?}");
+            assert_eq!(
+                agreed(&target(), &mut answer.as_bytes(), &mut asked).unwrap(),
+                agrees,
+                "{answer:?}"
+            );
             let asked = String::from_utf8(asked).unwrap();
             assert!(asked.contains("switch sw1: forwarding stops"), "{asked}");
         }

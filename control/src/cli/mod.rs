@@ -5,6 +5,8 @@ mod grammar;
 mod hardware;
 mod render;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -17,8 +19,8 @@ use serde_json::json;
 
 use crate::northbound::RUN_DIR;
 use crate::northbound::api::{ApiError, Reply, Request, VersionInfo};
-use crate::northbound::client::{Client, ClientError};
-use grammar::{Arguments, Clear, Command, Create, Delete, Show};
+use crate::northbound::client::Client;
+use grammar::{Arguments, FdbFilter, NewEntry, Plan, Question};
 use render::Style;
 use target::Target;
 
@@ -58,7 +60,9 @@ impl Failure {
             Self::Refused(error) => json!({"error": error}),
             Self::Declined => json!({"error": {"kind": "declined", "message": self.to_string()}}),
             Self::Usage(message) => json!({"error": {"kind": "usage", "message": message}}),
-            Self::Unreachable(message) => json!({"error": {"kind": "unreachable", "message": message}}),
+            Self::Unreachable(message) => {
+                json!({"error": {"kind": "unreachable", "message": message}})
+            }
             Self::Output(_) => json!({"error": {"kind": "output", "message": self.to_string()}}),
         }
     }
@@ -70,7 +74,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let json = words.iter().any(|word| word == "--json");
     let result = match Arguments::try_parse_from(&words) {
         Ok(arguments) => {
-            let style = if io::stdout().is_terminal() { Style::Terminal } else { Style::Plain };
+            let style = if io::stdout().is_terminal() {
+                Style::Terminal
+            } else {
+                Style::Plain
+            };
             let mut output = io::BufWriter::new(io::stdout().lock());
             run(arguments, style, &mut output).and_then(|()| Ok(output.flush()?))
         }
@@ -86,38 +94,64 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     if failure.exit_code() != 0 {
-        let text = if json { failure.to_json().to_string() } else { format!("hitless: {failure}") };
+        let text = if json {
+            failure.to_json().to_string()
+        } else {
+            format!("hitless: {failure}")
+        };
         let _ = writeln!(io::stderr(), "{text}");
     }
     ExitCode::from(failure.exit_code())
 }
 
 fn run(arguments: Arguments, style: Style, output: &mut impl Write) -> Result<(), Failure> {
-    let Arguments { switch, socket, json, command } = arguments;
+    let Arguments {
+        switch,
+        socket,
+        json,
+        command,
+    } = arguments;
     let run_dir = Path::new(RUN_DIR);
-    if let Command::Clear(Clear::Hardware { yes }) = command {
-        let target = target::find_for_hardware(run_dir, switch, socket)?;
-        let pins = hardware::clear(&target, yes)?;
-        return if json {
-            write_json(output, &json!({"pins": pins}))
-        } else {
-            Ok(output.write_all(render::hardware_cleared(pins).as_bytes())?)
-        };
-    }
     // The words are understood before anyone is asked.
-    let asked = Asked::from_command(command)?;
-    let target = target::find(run_dir, switch, socket)?;
-    let client = Client::connect(&target.socket).map_err(|error| target.explain(error))?;
-    let mut session = Session { client, target, style, json, output };
-    session.run(asked)
+    match command.plan().map_err(Failure::Usage)? {
+        Plan::ClearHardware { yes } => {
+            let target = target::find_for_hardware(run_dir, switch, socket)?;
+            let pins = hardware::clear(&target, yes)?;
+            print(output, json, &json!({"pins": pins}), || {
+                render::hardware_cleared(pins)
+            })
+        }
+        Plan::Ask(question) => {
+            let target = target::find(run_dir, switch, socket)?;
+            let client = Client::connect(&target.socket).map_err(|error| target.explain(error))?;
+            Session {
+                client,
+                target,
+                style,
+                json,
+                output,
+            }
+            .ask(question)
+        }
+    }
 }
 
-/// Connects to a switch, or says what its silence means.
-fn connect(target: &Target) -> Result<Client, Failure> {
-    Client::connect(&target.socket).map_err(|error| target.explain(error))
+/// Prints an answer as JSON or as text.
+fn print(
+    output: &mut impl Write,
+    json: bool,
+    value: &impl Serialize,
+    text: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    if json {
+        serde_json::to_writer_pretty(&mut *output, value).map_err(io::Error::from)?;
+        Ok(writeln!(output)?)
+    } else {
+        Ok(output.write_all(text().as_bytes())?)
+    }
 }
 
-/// One command under way.
+/// One question to a switch.
 struct Session<'a, W> {
     client: Client,
     target: Target,
@@ -127,108 +161,81 @@ struct Session<'a, W> {
 }
 
 impl<W: Write> Session<'_, W> {
-    fn show(&mut self, show: Show) -> Result<(), Failure> {
-        match show {
-            Show::Version => {
-                let daemon = match self.ask(&Request::ShowVersion {})? {
-                    Reply::Version(version) => version,
-                    other => return Err(self.unexpected(&other)),
-                };
-                let own = VersionInfo::own();
-                let value = json!({"hitless": own, "hitlessd": daemon});
-                self.print(&value, |_| render::version(&own, &daemon))
+    fn ask(&mut self, question: Question) -> Result<(), Failure> {
+        let style = self.style;
+        let request = match question {
+            Question::Fdb(filter) => return self.fdb(&filter),
+            Question::Version => Request::ShowVersion {},
+            Question::Switch => Request::ShowSwitch {},
+            Question::Ports(port) => Request::ShowPorts { port },
+            Question::Vlan(vlan) => Request::ShowVlan { vlan },
+            Question::Counters => Request::ShowCounters {},
+            Question::ClearFdb(FdbFilter { vlan, port, mac }) => {
+                Request::ClearFdb { vlan, port, mac }
             }
-            Show::Switch => match self.ask(&Request::ShowSwitch {})? {
-                Reply::Switch(switch) => self.print(&switch, |_| render::switch(&switch)),
-                other => Err(self.unexpected(&other)),
-            },
-            Show::Ports { port } => match self.ask(&Request::ShowPorts { port })? {
-                Reply::Ports(ports) => self.print(&ports, |style| match (port, ports.as_slice()) {
-                    (Some(_), [one]) => render::port(one),
-                    _ => render::ports(&ports, style),
-                }),
-                other => Err(self.unexpected(&other)),
-            },
-            Show::Vlan { vlan } => match self.ask(&Request::ShowVlan { vlan })? {
-                Reply::Vlans(vlans) => self.print(&vlans, |style| render::vlans(&vlans, style)),
-                other => Err(self.unexpected(&other)),
-            },
-            Show::Counters => match self.ask(&Request::ShowCounters {})? {
-                Reply::Counters(counters) => {
-                    self.print(&counters, |style| render::counters(&counters, style))
-                }
-                other => Err(self.unexpected(&other)),
-            },
-            Show::Fdb { words } => {
-                let filter = grammar::fdb_filter(&words).map_err(Failure::Usage)?;
-                let rows = self
-                    .client
-                    .fdb(filter.vlan.as_ref(), filter.port, filter.mac)
-                    .map_err(|error| self.target.explain(error))?;
-                Ok(if self.json {
-                    render::fdb_json(self.output, &rows)?
-                } else {
-                    render::fdb(self.output, &rows)?
+            Question::Create(NewEntry { vlan, mac, target }) => {
+                Request::CreateFdbEntry { vlan, mac, target }
+            }
+            Question::Delete { vlan, mac } => Request::DeleteFdbEntry { vlan, mac },
+        };
+        let reply = self
+            .client
+            .call(&request)
+            .map_err(|error| self.target.explain(error))?;
+        match (&request, &reply) {
+            (Request::ShowVersion {}, Reply::Version(daemon)) => {
+                let own = VersionInfo::own();
+                let both = json!({"hitless": own, "hitlessd": daemon});
+                self.print(&both, || render::version(&own, daemon))
+            }
+            (Request::ShowSwitch {}, Reply::Switch(switch)) => {
+                self.print(switch, || render::switch(switch))
+            }
+            (Request::ShowPorts { port }, Reply::Ports(ports)) => {
+                self.print(ports, || match (port, ports.as_slice()) {
+                    (Some(_), [port]) => render::port(port),
+                    _ => render::ports(ports, style),
                 })
             }
-        }
-    }
-
-    fn clear(&mut self, clear: Clear) -> Result<(), Failure> {
-        match clear {
-            Clear::Fdb { words } => {
-                let grammar::FdbFilter { vlan, port, mac } =
-                    grammar::fdb_filter(&words).map_err(Failure::Usage)?;
-                match self.ask(&Request::ClearFdb { vlan, port, mac })? {
-                    Reply::FdbCleared { removed } => {
-                        self.print(&json!({"removed": removed}), |_| render::fdb_cleared(removed))
-                    }
-                    other => Err(self.unexpected(&other)),
-                }
+            (Request::ShowVlan { .. }, Reply::Vlans(vlans)) => {
+                self.print(vlans, || render::vlans(vlans, style))
             }
-            Clear::Hardware { .. } => unreachable!("done without a session"),
+            (Request::ShowCounters {}, Reply::Counters(counters)) => {
+                self.print(counters, || render::counters(counters, style))
+            }
+            (Request::ClearFdb { .. }, Reply::FdbCleared { removed }) => self
+                .print(&json!({"removed": removed}), || {
+                    render::fdb_cleared(*removed)
+                }),
+            (Request::CreateFdbEntry { vlan, mac, target }, Reply::Done {}) => self
+                .print(&json!({"done": true}), || {
+                    render::created(vlan, *mac, *target)
+                }),
+            (Request::DeleteFdbEntry { vlan, mac }, Reply::Done {}) => {
+                self.print(&json!({"done": true}), || render::deleted(vlan, *mac))
+            }
+            _ => Err(self.target.explain(self.client.unexpected(&reply))),
         }
     }
 
-    fn create(&mut self, words: &[String]) -> Result<(), Failure> {
-        let entry = grammar::new_entry(words).map_err(Failure::Usage)?;
-        let text = render::created(&entry);
-        let grammar::NewEntry { vlan, mac, target } = entry;
-        self.done(&Request::CreateFdbEntry { vlan, mac, target }, text)
-    }
-
-    fn delete(&mut self, words: &[String]) -> Result<(), Failure> {
-        let (mac, vlan) = grammar::entry(words).map_err(Failure::Usage)?;
-        let text = format!("Deleted the entry of {mac} in VLAN {vlan}.\n");
-        self.done(&Request::DeleteFdbEntry { vlan, mac }, text)
-    }
-
-    /// Asks for something that has nothing to tell but that it was done.
-    fn done(&mut self, request: &Request, text: String) -> Result<(), Failure> {
-        match self.ask(request)? {
-            Reply::Done {} => self.print(&json!({"done": true}), |_| text),
-            other => Err(self.unexpected(&other)),
-        }
-    }
-
-    fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
-        self.client.call(request).map_err(|error| self.target.explain(error))
-    }
-
-    fn unexpected(&self, reply: &Reply) -> Failure {
-        self.target.explain(self.client.unexpected(reply))
-    }
-
-    fn print(&mut self, value: &impl Serialize, text: impl FnOnce(Style) -> String) -> Result<(), Failure> {
+    fn fdb(&mut self, filter: &FdbFilter) -> Result<(), Failure> {
+        let rows = self
+            .client
+            .fdb(filter.vlan.as_ref(), filter.port, filter.mac)
+            .map_err(|error| self.target.explain(error))?;
         if self.json {
-            write_json(self.output, value)
+            render::fdb_json(self.output, &rows)?;
         } else {
-            Ok(self.output.write_all(text(self.style).as_bytes())?)
+            render::fdb(self.output, &rows)?;
         }
+        Ok(())
     }
-}
 
-fn write_json(output: &mut impl Write, value: &impl Serialize) -> Result<(), Failure> {
-    serde_json::to_writer_pretty(&mut *output, value).map_err(io::Error::from)?;
-    Ok(writeln!(output)?)
+    fn print(
+        &mut self,
+        value: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        print(self.output, self.json, value, text)
+    }
 }

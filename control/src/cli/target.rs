@@ -58,7 +58,10 @@ fn find_among(
         Some(switch) => switch,
         None => only(switches(), run_dir)?,
     };
-    Ok(Target { socket: socket_path(run_dir, &switch), switch: Some(switch) })
+    Ok(Target {
+        socket: socket_path(run_dir, &switch),
+        switch: Some(switch),
+    })
 }
 
 fn only(mut switches: Vec<SwitchName>, run_dir: &Path) -> Result<SwitchName, Failure> {
@@ -99,7 +102,9 @@ impl Target {
         let advice = match &error {
             ClientError::Refused(refusal) => return Failure::Refused(refusal.clone()),
             ClientError::NotRunning { .. } => self.not_running(),
-            ClientError::Connect { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            ClientError::Connect { source, .. }
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
                 "commanding a switch takes root, or the group that owns the socket".into()
             }
             ClientError::Connect { .. } => "check the path given with --socket".into(),
@@ -116,22 +121,24 @@ impl Target {
 
     /// What becomes of the frames while no hitlessd runs, and what to do.
     fn not_running(&self) -> String {
-        let (hardware, name) = match &self.switch {
-            None => ("the hardware may still be forwarding", "the switch".to_string()),
-            Some(switch) => {
-                let placed = hardware_dir().join(switch.as_str()).exists();
-                let hardware = if placed {
-                    "its hardware is in place and goes on forwarding"
-                } else {
-                    "no hardware of it is in this bpffs, so nothing is forwarded from here"
-                };
-                (hardware, format!("switch {switch}"))
-            }
+        let start = "start it with hitlessd --config FILE";
+        let clear = "take the hardware down with hitless clear hardware";
+        let Some(switch) = &self.switch else {
+            return format!(
+                "hitlessd is not running; the hardware may still be forwarding. To go on, {start}; to end it, {clear}"
+            );
         };
-        format!(
-            "hitlessd is not running for {name}; {hardware}. Start it with hitlessd --config FILE, \
-             or take the hardware down with hitless clear hardware"
-        )
+        if hardware_dir().join(switch.as_str()).exists() {
+            format!(
+                "hitlessd is not running for switch {switch}; its hardware is in place and goes on forwarding. \
+                 To go on, {start}; to end it, {clear}"
+            )
+        } else {
+            format!(
+                "hitlessd is not running for switch {switch}, and no hardware of it is in this bpffs, so nothing \
+                 is forwarded from here; {start}"
+            )
+        }
     }
 }
 
@@ -149,7 +156,10 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         let none = find(run.path(), None, None).unwrap_err();
         assert!(matches!(none, Failure::Unreachable(_)), "{none}");
-        assert!(matches!(find(&run.path().join("x"), None, None), Err(Failure::Unreachable(_))));
+        assert!(matches!(
+            find(&run.path().join("x"), None, None),
+            Err(Failure::Unreachable(_))
+        ));
 
         fs::create_dir(run.path().join("sw1")).unwrap();
         // Neither a file nor a name that no switch can have counts.
@@ -162,7 +172,10 @@ mod tests {
         fs::create_dir(run.path().join("a")).unwrap();
         let several = find(run.path(), None, None).unwrap_err();
         assert_eq!(several.exit_code(), 2);
-        assert!(several.to_string().ends_with("--switch NAME: a, sw1"), "{several}");
+        assert!(
+            several.to_string().ends_with("--switch NAME: a, sw1"),
+            "{several}"
+        );
         let target = find(run.path(), Some(name("b")), None).unwrap();
         assert_eq!(target.socket, run.path().join("b/control.sock"));
     }
@@ -171,24 +184,53 @@ mod tests {
     fn a_socket_that_is_given_is_used() {
         let socket = PathBuf::from("/tmp/x.sock");
         let target = find(Path::new("/nonexistent"), None, Some(socket.clone())).unwrap();
-        assert_eq!(target, Target { switch: None, socket });
+        assert_eq!(
+            target,
+            Target {
+                switch: None,
+                socket
+            }
+        );
     }
 
     #[test]
     fn silence_is_explained() {
-        let target = Target { switch: Some(name("no-such-switch")), socket: "/x".into() };
+        let target = Target {
+            switch: Some(name("no-such-switch")),
+            socket: "/x".into(),
+        };
         let path = PathBuf::from("/x");
-        let not_running = ClientError::NotRunning { path: path.clone(), source: io::ErrorKind::NotFound.into() };
+        let not_running = ClientError::NotRunning {
+            path: path.clone(),
+            source: io::ErrorKind::NotFound.into(),
+        };
         let failure = target.explain(not_running);
         assert_eq!(failure.exit_code(), 3);
         let text = failure.to_string();
-        assert!(text.contains("hitlessd is not running for switch no-such-switch"), "{text}");
+        assert!(
+            text.contains("hitlessd is not running for switch no-such-switch"),
+            "{text}"
+        );
         assert!(text.contains("hitlessd --config FILE"), "{text}");
 
-        let unnamed = Target { switch: None, socket: "/x".into() };
-        let not_running = ClientError::NotRunning { path: path.clone(), source: io::ErrorKind::NotFound.into() };
-        assert!(unnamed.explain(not_running).to_string().contains("may still be forwarding"));
-        let denied = ClientError::Connect { path, source: io::ErrorKind::PermissionDenied.into() };
+        let unnamed = Target {
+            switch: None,
+            socket: "/x".into(),
+        };
+        let not_running = ClientError::NotRunning {
+            path: path.clone(),
+            source: io::ErrorKind::NotFound.into(),
+        };
+        assert!(
+            unnamed
+                .explain(not_running)
+                .to_string()
+                .contains("may still be forwarding")
+        );
+        let denied = ClientError::Connect {
+            path,
+            source: io::ErrorKind::PermissionDenied.into(),
+        };
         assert!(target.explain(denied).to_string().contains("takes root"));
     }
 }

@@ -59,15 +59,13 @@ pub fn channel() -> (mpsc::Sender<Call>, mpsc::Receiver<Call>) {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Something else is at its path.
-    #[error("{} exists and is no socket; remove it or choose another --socket", path.display())]
+    #[error("{} exists and is no socket; remove it", path.display())]
     NotASocket {
         /// The path.
         path: PathBuf,
     },
     /// Another process listens there.
-    #[error(
-        "another process serves {}; stop it (for another switch choose another --socket)", path.display()
-    )]
+    #[error("another process serves {}; stop it first", path.display())]
     InUse {
         /// The path.
         path: PathBuf,
