@@ -12,6 +12,7 @@ mod seed_table;
 mod setup;
 mod step;
 mod test;
+mod topo;
 
 use std::process::ExitCode;
 
@@ -61,9 +62,14 @@ enum Task {
         #[arg(last = true)]
         more: Vec<String>,
     },
+    /// Run a containerlab topology in network namespaces (needs root)
+    #[command(subcommand)]
+    Topo(topo::Action),
 }
 
 fn main() -> ExitCode {
+    // A node's first process is this program in another role.
+    hitless_topo::init_hook();
     let arguments = Arguments::parse();
     let done = Repo::locate().and_then(|repo| match arguments.task {
         Task::Setup { lint } => setup::run(&repo, lint).map(|()| ExitCode::SUCCESS),
@@ -72,6 +78,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&repo, &options),
         Task::Demo { name } => run::demo(&repo, name.as_deref()),
         Task::Bench { name, json, more } => run::bench(&repo, name.as_deref(), json, &more),
+        Task::Topo(action) => topo::run(&repo, action),
     });
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
