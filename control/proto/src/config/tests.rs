@@ -121,26 +121,14 @@ fn names() {
 #[test]
 fn numbers_out_of_range() {
     for id in [0, 4095, -1, i64::MAX] {
-        let change = |d: &mut Document| d.vlans.push(vlan(id));
-        refused(
-            "vlans[4].id",
-            VlanId::try_new(id).unwrap_err().into(),
-            change,
-        );
-        let change = |d: &mut Document| d.ports[0].untagged = Some(id);
-        // Port 1 is then no member of VLAN 10, where its static entry is.
-        let mut document = base();
-        change(&mut document);
-        assert_eq!(
-            document.check().unwrap_err().problems[0].path.to_string(),
-            "ports[0].untagged"
-        );
-        let change = |d: &mut Document| d.ports[2].tagged[0] = TaggedItem::Id(id);
-        refused(
-            "ports[2].tagged[0]",
-            VlanId::try_new(id).unwrap_err().into(),
-            change,
-        );
+        let rule = || Rule::from(VlanId::try_new(id).unwrap_err());
+        refused("vlans[4].id", rule(), |d| d.vlans.push(vlan(id)));
+        refused("ports[2].untagged", rule(), |d| {
+            d.ports[2].untagged = Some(id)
+        });
+        refused("ports[2].tagged[0]", rule(), |d| {
+            d.ports[2].tagged[0] = TaggedItem::Id(id);
+        });
     }
     for number in [0, 129, -1] {
         refused(

@@ -119,7 +119,7 @@ pub struct FdbInfo {
 pub struct HardwareWrites {
     /// All of them.
     pub total: u64,
-    /// By table (`FDB`, `VLANS`, …; `links` for programs attached or replaced).
+    /// By table (`FDB`, `VLANS`, …; `LINKS` for programs attached or replaced).
     pub tables: BTreeMap<String, u64>,
 }
 

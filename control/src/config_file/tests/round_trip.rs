@@ -1,0 +1,121 @@
+//! Model to YAML to model, for configurations drawn at random.
+
+use std::collections::BTreeSet;
+
+use hitless_common::{Mac, PortNo, VlanId};
+use proptest::prelude::*;
+
+use super::read;
+
+fn identifier(first: &'static str) -> impl Strategy<Value = String> {
+    proptest::string::string_regex(&format!("{first}[A-Za-z0-9_-]{{0,14}}")).unwrap()
+}
+
+prop_compose! {
+    fn a_vlan()(
+        name in proptest::option::of(identifier("[A-Za-z]")),
+        mac_limit in proptest::option::of(0..=16_777_216i64),
+        learning: bool,
+    ) -> (Option<String>, Option<i64>, bool) {
+        (name, mac_limit, learning)
+    }
+}
+
+/// One port as YAML, given the VLANs that exist; each VLAN is drawn absent, tagged or untagged.
+fn a_port(port: u16, ids: Vec<u16>) -> impl Strategy<Value = String> {
+    let part = proptest::collection::vec(any::<bool>(), ids.len());
+    let untagged = proptest::option::of(proptest::sample::select(ids.clone()));
+    let flags = (any::<[bool; 3]>(), 0..2usize, 0..3usize);
+    let numbers = proptest::array::uniform4(proptest::option::of(1..=u32::MAX));
+    (part, untagged, flags, numbers).prop_map(
+        move |(part, untagged, (flags, accept, offload), numbers)| {
+            let tagged: Vec<u16> = ids
+                .iter()
+                .zip(part)
+                .filter(|&(&id, tagged)| tagged && untagged != Some(id))
+                .map(|(&id, _)| id)
+                .collect();
+            let mut text = format!("- port: {port}\n  device: dev{port}\n  tagged: {tagged:?}\n");
+            text += &format!(
+                "  enabled: {}\n  ingress_filtering: {}\n  trust_far_end: {}\n",
+                flags[0], flags[1], flags[2]
+            );
+            text += &format!(
+                "  accept: {}\n  offload: {}\n",
+                ["all", "tagged"][accept],
+                ["auto", "xdp", "tc"][offload]
+            );
+            if let Some(id) = untagged {
+                text += &format!("  untagged: {id}\n");
+            }
+            if let Some(limit) = numbers[0] {
+                text += &format!("  mac_limit: {}\n", limit >> 8);
+            }
+            let kinds = ["broadcast", "multicast", "unknown_unicast"];
+            let limits = kinds.iter().zip(&numbers[1..]);
+            let limits: Vec<String> = limits
+                .filter_map(|(kind, limit)| limit.map(|limit| format!("{kind}: {limit}")))
+                .collect();
+            text + &format!("  storm_control: {{{}}}\n", limits.join(", "))
+        },
+    )
+}
+
+/// The YAML of a correct configuration.
+fn a_configuration() -> impl Strategy<Value = String> {
+    let vlans = proptest::collection::btree_map(1..=4094u16, a_vlan(), 1..40);
+    let numbers = proptest::collection::btree_set(1..=128u16, 0..12);
+    (vlans, numbers, identifier("[A-Za-z0-9_]")).prop_flat_map(|(vlans, numbers, switch)| {
+        let ids: Vec<u16> = vlans.keys().copied().collect();
+        let ports: Vec<_> = numbers.into_iter().map(|n| a_port(n, ids.clone())).collect();
+        let holes = proptest::collection::btree_set((proptest::sample::select(ids), 0..1u64 << 40), 0..20);
+        let fdb = (64..=16_777_216u32, prop_oneof![Just(0), 10..=1_000_000], 0..=1_000_000, 1..=3_600, 1..=86_400);
+        (ports, holes, fdb).prop_map(move |(ports, holes, (size, ageing, moves, within, hold))| {
+            let mut text = format!("switch: \"{switch}\"\nfdb:\n  size: {size}\n  ageing_seconds: {ageing}\n");
+            text += &format!("  damping: {{moves: {moves}, within_seconds: {within}, hold_seconds: {hold}}}\n  static:\n");
+            for (vlan, mac) in &holes {
+                // The first octet 02 keeps these apart from group and control addresses.
+                let mac = Mac::from_u64(0x0200_0000_0000 | mac);
+                text += &format!("  - {{vlan: {vlan}, mac: \"{mac}\", blackhole: true}}\n");
+            }
+            text += "vlans:\n";
+            let mut names = BTreeSet::new();
+            for (id, (name, mac_limit, learning)) in &vlans {
+                text += &format!("- id: {id}\n  learning: {learning}\n");
+                // A drawn name counts only if it is new and no default of another VLAN.
+                let name = name.as_ref().filter(|n| !n.starts_with("vlan"));
+                if let Some(name) = name.filter(|n| names.insert((*n).clone())) {
+                    text += &format!("  name: \"{name}\"\n");
+                }
+                if let Some(limit) = mac_limit {
+                    text += &format!("  mac_limit: {limit}\n");
+                }
+            }
+            text + "ports:\n" + &ports.concat()
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_configuration_survives_the_way_to_yaml_and_back(text in a_configuration()) {
+        let config = read(&text).unwrap();
+        let written = serde_yaml::to_string(&config).unwrap();
+        prop_assert_eq!(read(&written).unwrap(), config, "{}", written);
+    }
+}
+
+#[test]
+fn written_ranges_are_short() {
+    let vlans: String = (1..=4094).map(|id| format!("- {{id: {id}}}\n")).collect();
+    let text = format!(
+        "switch: a\nvlans:\n{vlans}ports:\n- {{port: 1, device: a, untagged: 7, tagged: [1-6, 8-4094]}}\n"
+    );
+    let config = read(&text).unwrap();
+    assert!(config.ports[&PortNo::new(1).unwrap()].is_member(VlanId::MAX));
+    let written = serde_yaml::to_string(&config).unwrap();
+    assert!(
+        written.contains("  tagged:\n  - 1-6\n  - 8-4094\n"),
+        "{written}"
+    );
+}
