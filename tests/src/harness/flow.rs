@@ -562,7 +562,10 @@ mod tests {
         }
         let report = flow.stop().unwrap();
         let total = report.total();
-        assert!(total.sent >= 20 && total.sent % 10 == 0, "{report}");
+        assert!(
+            total.sent >= 20 && total.sent.is_multiple_of(10),
+            "{report}"
+        );
         assert_eq!((total.lost, total.received), (total.sent, 0), "{report}");
     }
 

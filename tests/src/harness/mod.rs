@@ -9,6 +9,7 @@ pub mod exchange;
 pub mod features;
 pub mod flow;
 pub mod frames;
+pub mod ktap;
 #[path = "../../../ebpf/src/probe/layout.rs"]
 pub mod layout;
 pub mod netns;
@@ -18,3 +19,5 @@ pub mod probe;
 pub mod process;
 pub mod report;
 pub mod run;
+pub mod switch;
+pub mod wait;

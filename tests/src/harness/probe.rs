@@ -372,13 +372,13 @@ pub enum Pattern {
 /// Sends frames out of a device as fast as one CPU can, by test runs with live frames. The receiving end of the
 /// veth needs NAPI (`gro on`, or an XDP program).
 #[derive(Debug)]
-pub struct Generator<'a> {
-    netns: &'a Netns,
+pub struct Generator {
+    netns: Netns,
     frame: Frame,
     ebpf: Ebpf,
 }
 
-impl<'a> Generator<'a> {
+impl Generator {
     /// Frames handed to the device at once; a veth's ring holds 256.
     const BATCH: u32 = 64;
 
@@ -386,7 +386,7 @@ impl<'a> Generator<'a> {
     ///
     /// # Errors
     /// When the programs are missing or refused.
-    pub fn new(netns: &'a Netns, device: &str, frame: Frame, pattern: Pattern) -> Result<Self> {
+    pub fn new(netns: &Netns, device: &str, frame: Frame, pattern: Pattern) -> Result<Self> {
         let target = netns.ifindex(device)?;
         let one = Addresses {
             first: Mac::ZERO,
@@ -408,7 +408,11 @@ impl<'a> Generator<'a> {
         Self::program(&mut ebpf)?
             .load()
             .context("load generate_xdp")?;
-        Ok(Self { netns, frame, ebpf })
+        Ok(Self {
+            netns: Netns::open(netns.name())?,
+            frame,
+            ebpf,
+        })
     }
 
     fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp> {

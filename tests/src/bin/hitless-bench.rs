@@ -1,0 +1,76 @@
+//! Runs the benches and prints their tables.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::{Parser, ValueEnum};
+use hitless_tests::bench::l2::{self, Effort};
+use hitless_tests::bench::rounds::Table;
+use hitless_tests::harness::cleanup;
+use hitless_tests::harness::run::{self, Run};
+
+/// Measures Hitless side by side with what a user would pick instead.
+///
+/// Exit code 1 when a promised ratio was missed.
+#[derive(Parser)]
+struct Options {
+    /// What to measure
+    #[arg(value_enum, default_value = "l2")]
+    bench: Bench,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Interleaved rounds
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// Short measurements: shows what is badly off, nothing to quote
+    #[arg(long)]
+    quick: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Bench {
+    /// Forwarding: known unicast, a million addresses, TCP
+    L2,
+}
+
+fn main() -> Result<ExitCode> {
+    let options = Options::parse();
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "the benches need root: they create network namespaces and load programs into the kernel"
+    );
+    cleanup::on_signals()?;
+    for left in run::sweep() {
+        eprintln!("removed {left}, left by a run that was cut off");
+    }
+    let mut effort = if options.quick {
+        Effort::QUICK
+    } else {
+        Effort::FULL
+    };
+    if let Some(rounds) = options.rounds {
+        effort.rounds = rounds.max(1);
+    }
+    let run = Run::new()?;
+    let tables = match options.bench {
+        Bench::L2 => [
+            l2::known_unicast(&run, effort)?,
+            l2::random_addresses(&run, effort, 512 * 1024)?,
+            l2::tcp_throughput(&run, effort)?,
+        ],
+    };
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&tables)?);
+    } else {
+        for table in &tables {
+            println!("{table}");
+        }
+    }
+    let missed = tables.iter().flat_map(Table::missed).count();
+    Ok(if missed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

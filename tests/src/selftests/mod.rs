@@ -1,0 +1,45 @@
+//! The network test cases, one file a behaviour. Each case makes its own namespaces, runs the shipped binaries
+//! and checks every frame.
+
+use crate::harness::ktap::Case;
+
+/// Every case, in the order in which they run: what others build on comes first.
+pub const ALL: &[&[Case]] = &[];
+
+/// The cases whose name contains one of the filters; all without filters.
+#[must_use]
+pub fn matching(filters: &[String]) -> Vec<Case> {
+    ALL.iter()
+        .copied()
+        .flatten()
+        .filter(|case| filters.is_empty() || filters.iter().any(|f| case.name.contains(f.as_str())))
+        .copied()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_fit_a_result_line() {
+        let mut names = BTreeSet::new();
+        for case in matching(&[]) {
+            assert!(names.insert(case.name), "{} is there twice", case.name);
+            // KTAP: a `#` ends the description.
+            let text = format!("{}{}", case.name, case.description);
+            assert!(!text.contains(['#', '\n']), "{text}");
+            assert!(!case.name.contains(' '), "{}", case.name);
+        }
+    }
+
+    #[test]
+    fn filters_choose_by_part_of_the_name() {
+        assert!(matching(&["no such case".into()]).is_empty());
+        assert_eq!(
+            matching(&[]).len(),
+            ALL.iter().map(|cases| cases.len()).sum::<usize>()
+        );
+    }
+}
