@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -96,8 +96,7 @@ fn say(mut answers: &File, answer: &Answer) {
 }
 
 fn create(answers: &File) -> Result<Infallible, String> {
-    let mut lines = io::stdin().lines();
-    let line = lines.next().and_then(Result::ok).unwrap_or_default();
+    let line = order().unwrap_or_default();
     let spec: Spec = serde_json::from_str(&line).map_err(|e| format!("read its orders: {e}"))?;
 
     unshare(
@@ -107,14 +106,26 @@ fn create(answers: &File) -> Result<Infallible, String> {
             | CloneFlags::CLONE_NEWPID,
     )
     .map_err(|e| format!("make namespaces: {e}"))?;
+    // Keeps the child from answering before its parent does.
+    let (mut gate, hold) = io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
     // SAFETY: this process has a single thread, so nothing is lost or locked in the child.
     match unsafe { fork() }.map_err(|e| format!("fork the first process: {e}"))? {
         ForkResult::Parent { child } => {
             say(answers, &Answer::Pid(child.as_raw()));
             std::process::exit(0)
         }
-        ForkResult::Child => first_process(&spec, answers),
+        ForkResult::Child => {
+            drop(hold);
+            let opened = gate.read(&mut [0]);
+            opened.map_err(|e| format!("wait for its parent: {e}"))?;
+            first_process(&spec, answers)
+        }
     }
+}
+
+/// The next line from `up`, `None` when that is gone.
+fn order() -> Option<String> {
+    io::stdin().lines().next()?.ok()
 }
 
 fn first_process(spec: &Spec, answers: &File) -> Result<Infallible, String> {
@@ -142,8 +153,7 @@ fn first_process(spec: &Spec, answers: &File) -> Result<Infallible, String> {
         .map_err(|e| format!("block SIGCHLD: {e}"))?;
     say(answers, &Answer::Ready);
 
-    let order = io::stdin().lines().next().and_then(Result::ok);
-    if order.as_deref() != Some("start") {
+    if order().as_deref() != Some("start") {
         return Err("`up` ended before the node was started".into());
     }
     detach().map_err(|e| format!("leave its pipes: {e}"))?;

@@ -12,6 +12,7 @@ use crate::boot::Booting;
 use crate::enter::NodeHandle;
 use crate::error::{Context, Error};
 use crate::init::{self, Spec};
+use crate::process::Dying;
 use crate::state::{NodeState, State, Store};
 use crate::topology::{Node, Topology, lab_of};
 use crate::{image, netns};
@@ -161,8 +162,10 @@ pub fn down(file_or_lab: &str) -> Result<DownReport, Error> {
     let _lock = store.lock(&lab)?;
     let state = store.read(&lab)?;
     let was_up = state.is_some();
-    if let Some(state) = state {
-        tear_down(&state, &store)?;
+    match state {
+        Some(state) => tear_down(&state, &store)?,
+        // An `up` that was killed very early may have left a directory.
+        None => store.remove(&lab)?,
     }
     Ok(DownReport { lab, was_up })
 }
@@ -324,22 +327,19 @@ fn bring_up(
 fn tear_down(state: &State, store: &Store) -> Result<(), Error> {
     let mut dying = Vec::new();
     for node in &state.nodes {
-        let what = |verb: &str| format!("{verb} the first process of node '{}'", node.name);
-        let Some(init) = state.live_init(node)? else {
-            continue;
-        };
-        if let Some(process) = init.open().context(|| what("open"))? {
-            process.kill().context(|| what("end"))?;
-            dying.push((node, init, process));
+        if let Some(init) = state.live_init(node)? {
+            let killed = Dying::kill(init);
+            let killed = killed.context(|| format!("end the processes of node '{}'", node.name))?;
+            dying.extend(killed.map(|process| (node, process)));
         }
     }
-    for (node, init, process) in dying {
+    for (node, process) in dying {
         let ended = process.wait(DEATH_TIMEOUT);
         if !ended.context(|| format!("wait for the end of node '{}'", node.name))? {
             return Err(Error::WontDie {
                 lab: state.lab.clone(),
                 node: node.name.clone(),
-                pid: init.pid,
+                pid: process.id.pid,
                 seconds: DEATH_TIMEOUT.as_secs(),
             });
         }

@@ -47,10 +47,7 @@ pub(crate) fn attach(netns: &str, process: ProcessId) -> Result<(), Error> {
 /// Takes the name away, unless it belongs to a namespace other than the one with this inode.
 pub(crate) fn detach(netns: &str, inode: Option<u64>) -> Result<(), Error> {
     let path = path(netns);
-    loop {
-        let Ok(meta) = fs::metadata(&path) else {
-            break;
-        };
+    while let Ok(meta) = fs::metadata(&path) {
         let filesystem = statfs(&path).context(|| format!("examine {}", path.display()))?;
         if filesystem.filesystem_type() != NSFS_MAGIC {
             // Nothing mounted (any more): the file that it was mounted on.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -40,6 +41,73 @@ impl ProcessId {
             Err(e) => Err(e),
         }
     }
+}
+
+/// The first process of a PID namespace, on its way to the end of all processes in it.
+pub(crate) struct Dying {
+    pub id: ProcessId,
+    handle: PidFd,
+    namespace: Option<PathBuf>,
+}
+
+impl Dying {
+    /// Sends SIGKILL; `None` when it is dead already.
+    pub fn kill(id: ProcessId) -> io::Result<Option<Self>> {
+        let Some(handle) = id.open()? else {
+            return Ok(None);
+        };
+        let namespace = pid_namespace(id.pid);
+        handle.kill()?;
+        Ok(Some(Self {
+            id,
+            handle,
+            namespace,
+        }))
+    }
+
+    /// Whether nothing of the namespace runs any more within the time.
+    ///
+    /// The kernel ends the first process last, and not before every other one was waited for by its parent.
+    /// A parent outside the namespace (who ran a program in a node) may take its time, perhaps until after
+    /// this call, so it is enough that exit statuses are all that is left.
+    pub fn wait(&self, timeout: Duration) -> io::Result<bool> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if self.handle.wait(left.min(Duration::from_millis(50)))?
+                || self.only_statuses_left()?
+            {
+                return Ok(true);
+            }
+            if left.is_zero() {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn only_statuses_left(&self) -> io::Result<bool> {
+        // A process gives its network namespace back before it waits for the others of its PID namespace.
+        if fs::read_link(format!("/proc/{}/ns/net", self.id.pid)).is_ok() {
+            return Ok(false);
+        }
+        for entry in fs::read_dir("/proc")? {
+            let pid = entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok());
+            let other = pid.filter(|&pid| pid != self.id.pid);
+            let inside = other.filter(|&pid| pid_namespace(pid) == self.namespace);
+            if inside.and_then(ProcessId::of).is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A name for the PID namespace of a process.
+fn pid_namespace(pid: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
 }
 
 /// A handle to a process.

@@ -20,7 +20,7 @@ use crate::init::Spec;
 use crate::state::DIRECTORY;
 
 /// Directories that a node does not take over from the host.
-const OWN: [&str; 4] = ["/proc", "/sys", "/run", "/tmp"];
+const OWN: [&str; 5] = ["/proc", "/sys", "/run", "/tmp", "/dev/shm"];
 
 /// Kinds of file systems that can be below an overlay.
 const OVERLAYABLE: [&str; 9] = [

@@ -121,10 +121,15 @@ impl Store {
         Err(Error::State { path, reason })
     }
 
+    /// The next state while it is being written.
+    fn new_path(&self, lab: &str) -> PathBuf {
+        self.0.join(format!("{lab}.json.new"))
+    }
+
     /// Writes the state so that a reader sees either the old or the new one.
     pub fn write(&self, state: &State) -> Result<(), Error> {
         let path = self.path(&state.lab);
-        let new = self.0.join(format!("{}.json.new", state.lab));
+        let new = self.new_path(&state.lab);
         let write = || -> io::Result<()> {
             let mut file = File::create(&new)?;
             serde_json::to_writer_pretty(&mut file, state)?;
@@ -134,12 +139,14 @@ impl Store {
         write().context(|| format!("write {}", path.display()))
     }
 
-    /// Removes the state and the logs.
+    /// Removes the logs and the state, as far as there are any.
     pub fn remove(&self, lab: &str) -> Result<(), Error> {
         let logs = self.logs(lab);
         absent(fs::remove_dir_all(&logs)).context(|| format!("remove {}", logs.display()))?;
-        let path = self.path(lab);
-        absent(fs::remove_file(&path)).context(|| format!("remove {}", path.display()))
+        for file in [self.new_path(lab), self.path(lab)] {
+            absent(fs::remove_file(&file)).context(|| format!("remove {}", file.display()))?;
+        }
+        Ok(())
     }
 
     /// The states of all labs, by name.
@@ -264,10 +271,12 @@ mod tests {
         assert_eq!(store.all().unwrap(), [state]);
         fs::create_dir_all(store.logs("x")).unwrap();
         fs::write(store.logs("x").join("h1.log"), "text").unwrap();
+        // Left by a writer that was killed.
+        fs::write(store.new_path("x"), "{").unwrap();
         store.remove("x").unwrap();
         store.remove("x").unwrap();
         assert!(store.read("x").unwrap().is_none());
-        assert!(!store.logs("x").exists());
+        assert!(!store.logs("x").exists() && !store.new_path("x").exists());
     }
 
     #[test]

@@ -193,4 +193,6 @@ pub fn lab_of(file_or_lab: &str) -> Result<String, Error> {
 }
 
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod tests;
