@@ -204,17 +204,12 @@ impl Slots for Mirror<'_> {
         self.writes += 1;
     }
 
-    /// Keeps what damping knows about the entry, but no configured entry is held.
+    /// Keeps what damping knows about the entry.
     #[inline]
     fn update(&mut self, slot: Slot, port: u16, flags: u16, epoch: Epoch) {
         let info = self.info_mut(slot);
         let new = Info::new(port, flags);
-        let held = if new.is_dynamic() {
-            info.flags & HELD
-        } else {
-            0
-        };
-        (info.port, info.flags) = (new.port, new.flags | held);
+        (info.port, info.flags) = (new.port, new.flags | (info.flags & HELD));
         self.hardware.update(slot, port, flags, epoch);
         self.writes += 1;
     }

@@ -4,7 +4,7 @@ use super::super::table::{Slot, Slots};
 use super::Learning;
 use crate::time::Epoch;
 use core::ops::Range;
-use hitless_common::map::fdb::{BUCKET_ENTRIES, FdbKey, flag};
+use hitless_common::map::fdb::{BUCKET_ENTRIES, FdbKey};
 use hitless_common::{Mac, PortNo, VlanId};
 
 /// How a slice of a pass through the table ended.
@@ -42,9 +42,8 @@ impl Learning<'_> {
         for bucket in range {
             let entries = self.table.slots().hardware().bucket(bucket);
             for (index, entry) in entries.iter().enumerate() {
-                let aged = entry.key != FdbKey::FREE
-                    && entry.flags & flag::STATIC == 0
-                    && now.seconds_since(Epoch::new(entry.epoch)) > limit;
+                let aged =
+                    entry.key != FdbKey::FREE && now.seconds_since(Epoch::new(entry.epoch)) > limit;
                 if !aged {
                     continue;
                 }
@@ -55,7 +54,7 @@ impl Learning<'_> {
                     self.stats.aged += 1;
                     changed += 1;
                 } else {
-                    // Not what we wrote.
+                    // Configured, or not what we wrote.
                     self.heal(slot, now);
                 }
             }

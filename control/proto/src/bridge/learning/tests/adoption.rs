@@ -266,6 +266,42 @@ fn the_copy_is_as_large_as_the_hardware() {
 }
 
 #[test]
+fn what_was_in_the_memory_of_the_copy_does_not_matter() {
+    let mut switch = Switch::new(64);
+    for n in 0..20 {
+        plant(&switch, &learned(10, n, 1), false);
+    }
+    let mut memory = shadow_memory(&switch.hardware);
+    {
+        // Gone before the next master starts, so the memory may be used again.
+        let memory: &mut [_] = &mut memory;
+        let view = switch.view();
+        let (_, adopted) = Learning::adopt(
+            switch.hardware,
+            SEED,
+            memory,
+            Rules::default(),
+            &view,
+            at(1),
+        );
+        assert_eq!(adopted.entries, 20);
+    }
+    switch.hardware = Switch::new(64).hardware;
+    let view = switch.view();
+    let (mut fdb, adopted) = Learning::adopt(
+        switch.hardware,
+        SEED,
+        &mut memory,
+        Rules::default(),
+        &view,
+        at(1),
+    );
+    assert_eq!(adopted, Adopted::default());
+    assert_eq!(fdb.table().page(Slot::START, 100).0, []);
+    assert_hardware_equals_copy(&mut fdb, at(1));
+}
+
+#[test]
 fn a_table_above_a_lowered_size_is_adopted_and_shrinks_by_itself() {
     let switch = Switch::new(64);
     for n in 0..10 {
@@ -313,6 +349,7 @@ fn seed_50_the_audit_heals_the_hardware() {
     change(4, |e| e.key.0 ^= 1);
     change(5, |e| e.epoch = 5000);
     change(9, |e| e.flags = 0);
+    change(7, |e| (e.port, e.epoch) = (4, 5000));
     // Not damage: the data path saw the address in this epoch.
     change(6, |e| e.epoch = 1000);
     let free = (0..32)
@@ -325,10 +362,10 @@ fn seed_50_the_audit_heals_the_hardware() {
         healed,
         Slice {
             next: None,
-            changed: 7
+            changed: 8
         }
     );
-    assert_eq!((fdb.stats().healed, fdb.stats().writes), (7, 9 + 7));
+    assert_eq!((fdb.stats().healed, fdb.stats().writes), (8, 9 + 8));
     assert_eq!(fdb.table().page(Slot::START, 100), wanted);
     for entry in &wanted.0 {
         let (port, flags, slot) = switch.hardware.read(entry.key, SEED).unwrap();

@@ -386,6 +386,8 @@ impl Pair {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn learning_is_as_the_model_says(ops in prop::collection::vec(op(), 0..250)) {
         let mut pair = Pair::new();

@@ -188,6 +188,36 @@ fn a_held_entry_ages_and_is_flushed_as_others() {
 }
 
 #[test]
+fn a_held_entry_stays_held_when_it_is_displaced() {
+    let mut displaced = 0;
+    for first in (0..1000).step_by(100) {
+        // 16 slots, filled well beyond the half for which they are meant.
+        let switch = Switch::new(8);
+        let rules = Rules {
+            capacity: 14,
+            ..damped()
+        };
+        let (mut fdb, _) = switch.start(rules, at(1000));
+        for n in first..first + 14 {
+            let before = fdb.stats().writes;
+            if fdb.learn(at(1000), &switch.view(), &event(10, n, 1)) != Learned::New {
+                break;
+            }
+            displaced += fdb.stats().writes - before - 1;
+            for on in [2, 1, 2, 1] {
+                fdb.learn(at(1000), &switch.view(), &event(10, n, on));
+            }
+            for earlier in first..=n {
+                let seen = fdb.learn(at(1000), &switch.view(), &event(10, earlier, 3));
+                assert_eq!(seen, Learned::Damped, "{earlier}");
+            }
+        }
+        assert_hardware_equals_copy(&mut fdb, at(1000));
+    }
+    assert!(displaced > 0);
+}
+
+#[test]
 fn damping_of_more_moves_than_are_counted_still_works() {
     let damping = Damping {
         moves: 1_000_000,
