@@ -204,12 +204,12 @@ impl Slots for Mirror<'_> {
         self.writes += 1;
     }
 
-    /// Keeps what damping knows about the entry.
+    /// Keeps the count of the entry's moves; what is changed is not held.
     #[inline]
     fn update(&mut self, slot: Slot, port: u16, flags: u16, epoch: Epoch) {
         let info = self.info_mut(slot);
         let new = Info::new(port, flags);
-        (info.port, info.flags) = (new.port, new.flags | (info.flags & HELD));
+        (info.port, info.flags) = (new.port, new.flags);
         self.hardware.update(slot, port, flags, epoch);
         self.writes += 1;
     }

@@ -254,8 +254,11 @@ proptest! {
     }
 }
 
+/// A name, and a way to make the n-th address.
+type Pattern = (&'static str, Box<dyn Fn(u64) -> FdbKey>);
+
 /// Addresses as they come in practice and as someone would choose them to make trouble.
-fn address_patterns(seed: u64) -> Vec<(&'static str, Box<dyn Fn(u64) -> FdbKey>)> {
+fn address_patterns(seed: u64) -> Vec<Pattern> {
     let random = move |n: u64| Random(n ^ seed.rotate_left(17)).next() & 0xfeff_ffff_ffff;
     vec![
         (
