@@ -111,9 +111,9 @@ mod tests {
         assert_eq!(leading_numbers(" 20", spaced), [20]);
         assert_eq!(leading_numbers(" 16, 17) and 18", spaced), [16, 17]);
         assert_eq!(leading_numbers("16,17 kill -9", spaced), [16, 17]);
-        assert_eq!(leading_numbers("300", spaced), []);
+        assert!(leading_numbers("300", spaced).is_empty());
         assert_eq!(leading_numbers("16_17_links_5", &['_']), [16, 17]);
-        assert_eq!(leading_numbers("", spaced), []);
+        assert!(leading_numbers("", spaced).is_empty());
     }
 
     #[test]

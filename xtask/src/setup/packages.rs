@@ -1,6 +1,7 @@
 //! The tools that come from the distribution.
 
 use std::process::Command;
+use std::sync::Once;
 
 use anyhow::{Result, bail};
 
@@ -93,7 +94,7 @@ pub fn install(missing: &[&Package]) -> Result<()> {
             package.program, package.name, package.why
         );
     }
-    let done = apt_install(&names, "see above");
+    let done = apt_install(&names, "as listed above");
     let still: Vec<&&Package> = missing
         .iter()
         .filter(|package| program(package.program).is_none())
@@ -123,6 +124,24 @@ pub fn has_apt() -> bool {
     program("apt-get").is_some()
 }
 
+/// Once in a run is enough. Lists that can not be renewed may still do.
+fn renew_lists(remedy: &str) {
+    static RENEWED: Once = Once::new();
+    RENEWED.call_once(|| {
+        let mut update = Command::new("apt-get");
+        update.args(["update", "-q"]);
+        let step = Step {
+            name: "apt-get update",
+            why: "renews the lists of packages",
+            remedy,
+            warnings: false,
+        };
+        if let Err(error) = step.run(update) {
+            eprintln!("warning: {error:#}");
+        }
+    });
+}
+
 /// `apt-get install`, without questions and without what is only recommended.
 ///
 /// # Errors
@@ -135,19 +154,7 @@ pub fn apt_install(names: &[&str], why: &str) -> Result<()> {
         );
     }
     let remedy = "See what apt says above; mostly the network or another apt that runs.";
-    let mut update = Command::new("apt-get");
-    update.args(["update", "-q"]);
-    // Package lists that can not be renewed may still do.
-    let updated = Step {
-        name: "apt-get update",
-        why: "renews the lists of packages",
-        remedy,
-        warnings: false,
-    }
-    .run(update);
-    if let Err(error) = updated {
-        eprintln!("warning: {error:#}");
-    }
+    renew_lists(remedy);
     let mut install = Command::new("apt-get");
     install
         .args(["install", "-q", "-y", "--no-install-recommends"])

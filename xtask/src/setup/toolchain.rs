@@ -167,7 +167,7 @@ fn install_linker(repo: &Repo) -> Result<()> {
         .env_remove("CARGO_TARGET_DIR");
     Step {
         name: &format!("install bpf-linker {release} into target/tools"),
-        why: &format!("links the data path with the compiler's LLVM {major} (takes about a minute)"),
+        why: &format!("links the data path with the compiler's LLVM {major} (takes a minute or more)"),
         remedy: "See what cargo says above; mostly the network or a missing C compiler (Debian: gcc, libc6-dev).",
         warnings: false,
     }
