@@ -1,1 +1,4 @@
 //! Frame formats of Hitless: parse and emit, no I/O.
+
+pub mod control;
+pub mod ether;
