@@ -1,8 +1,11 @@
 //! Each rule of learning by itself; all of them against a plain model in [`model`].
 
 mod adoption;
+mod learned;
+mod limits;
 mod model;
-mod rules;
+mod statics;
+mod sweeps;
 
 use super::*;
 use crate::bridge::cells::{BucketCells, Hardware};
@@ -55,6 +58,26 @@ impl Switch {
     fn start(&self, rules: Rules, now: Epoch) -> (Learning<'static>, Adopted) {
         let memory = shadow_memory(&self.hardware).leak();
         Learning::adopt(self.hardware, SEED, memory, rules, &self.view(), now)
+    }
+}
+
+/// A switch and its first master, in epoch 1000.
+fn start(rules: Rules) -> (Switch, Learning<'static>) {
+    let switch = Switch::new(64);
+    let (fdb, _) = switch.start(rules, at(1000));
+    (switch, fdb)
+}
+
+/// Three moves in two seconds, ten seconds of hold.
+fn damped() -> Rules {
+    let damping = Damping {
+        moves: 3,
+        within_seconds: 2,
+        hold_seconds: 10,
+    };
+    Rules {
+        damping: Some(damping),
+        ..Rules::default()
     }
 }
 

@@ -1,0 +1,197 @@
+//! Ageing and flushing.
+
+use super::*;
+
+#[test]
+fn a_held_entry_ages_and_is_flushed_as_others() {
+    let (switch, mut fdb) = start(Rules {
+        ageing_seconds: Some(5),
+        ..damped()
+    });
+    for on in [1, 2, 1, 2, 1] {
+        fdb.learn(at(1000), &switch.view(), &event(10, 1, on));
+    }
+    assert_eq!(fdb.stats().damped, 1);
+    assert_eq!(fdb.age_slice(at(1006), Slot::START, u32::MAX).changed, 1);
+    assert_eq!(
+        fdb.learn(at(1006), &switch.view(), &event(10, 1, 1)),
+        Learned::New
+    );
+    assert_eq!(
+        fdb.learn(at(1006), &switch.view(), &event(10, 1, 2)),
+        Learned::Moved { from: port(1) }
+    );
+}
+
+#[test]
+fn entries_age_by_the_epoch_that_the_data_path_stamps() {
+    let (switch, mut fdb) = start(Rules {
+        ageing_seconds: Some(300),
+        ..Rules::default()
+    });
+    for n in 1..=2 {
+        fdb.learn(at(1000), &switch.view(), &event(10, n, 1));
+    }
+    fdb.create_static(
+        at(1000),
+        &switch.view(),
+        vlan(10),
+        mac(3),
+        StaticTarget::Port(port(1)),
+    )
+    .unwrap();
+    let (_, _, slot) = switch
+        .hardware
+        .read(FdbKey::new(vlan(10), mac(2)), SEED)
+        .unwrap();
+    switch.hardware.stamp(slot, at(1200));
+    assert_eq!(
+        fdb.age_slice(at(1300), Slot::START, u32::MAX),
+        Slice {
+            next: None,
+            changed: 0
+        }
+    );
+    assert_eq!(fdb.age_slice(at(1301), Slot::START, u32::MAX).changed, 1);
+    assert_eq!(
+        (place(&fdb, 10, 1), place(&fdb, 10, 2).is_some()),
+        (None, true)
+    );
+    assert_eq!(fdb.age_slice(at(9999), Slot::START, u32::MAX).changed, 1);
+    assert_eq!(
+        place(&fdb, 10, 3),
+        Some((1, Kind::Static)),
+        "configured entries do not age"
+    );
+    assert_eq!((fdb.stats().aged, fdb.learned_on(port(1))), (2, 0));
+}
+
+#[test]
+fn without_an_ageing_time_nothing_ages() {
+    let (switch, mut fdb) = start(Rules::default());
+    fdb.learn(at(1000), &switch.view(), &event(10, 1, 1));
+    assert_eq!(
+        fdb.age_slice(at(u32::MAX), Slot::START, u32::MAX),
+        Slice {
+            next: None,
+            changed: 0
+        }
+    );
+    assert_eq!(fdb.table().len(), 1);
+}
+
+#[test]
+fn a_pass_in_slices_is_a_whole_pass() {
+    let (switch, mut fdb) = start(Rules {
+        ageing_seconds: Some(10),
+        ..Rules::default()
+    });
+    for n in 1..=60 {
+        fdb.learn(at(1000), &switch.view(), &event(10, n, 1));
+    }
+    let (mut from, mut slices, mut aged) = (Some(Slot::START), 0, 0);
+    while let Some(at_slot) = from {
+        let slice = fdb.age_slice(at(2000), at_slot, 5);
+        (from, slices, aged) = (slice.next, slices + 1, aged + slice.changed);
+    }
+    // 32 buckets, five at a time.
+    assert_eq!((slices, aged), (7, 60));
+    // A slice of no bucket still goes on, or its caller never would.
+    assert_eq!(
+        fdb.age_slice(at(2000), Slot::START, 0).next,
+        Some(Slot::new(1, 0))
+    );
+}
+
+#[test]
+fn a_flush_takes_what_fits_all_that_is_said() {
+    let (switch, mut fdb) = start(Rules::default());
+    let view = switch.view();
+    let fill = |fdb: &mut Learning<'_>| {
+        for (vid, n, on) in [
+            (10, 1, 1),
+            (10, 2, 1),
+            (10, 3, 2),
+            (20, 1, 1),
+            (20, 2, 2),
+            (20, 3, 2),
+        ] {
+            fdb.learn(at(1000), &view, &event(vid, n, on));
+        }
+    };
+    let to = StaticTarget::Port(port(1));
+    fdb.create_static(at(1000), &view, vlan(10), mac(9), to)
+        .unwrap();
+    let cases = [
+        (Flush::default(), 6),
+        (
+            Flush {
+                port: Some(port(1)),
+                ..Flush::default()
+            },
+            3,
+        ),
+        (
+            Flush {
+                vlan: Some(vlan(20)),
+                ..Flush::default()
+            },
+            3,
+        ),
+        (
+            Flush {
+                port: Some(port(1)),
+                vlan: Some(vlan(20)),
+                ..Flush::default()
+            },
+            1,
+        ),
+        (
+            Flush {
+                mac: Some(mac(1)),
+                ..Flush::default()
+            },
+            2,
+        ),
+        (
+            Flush {
+                mac: Some(mac(1)),
+                vlan: Some(vlan(20)),
+                ..Flush::default()
+            },
+            1,
+        ),
+        (
+            Flush {
+                mac: Some(mac(2)),
+                port: Some(port(2)),
+                ..Flush::default()
+            },
+            1,
+        ),
+        (
+            Flush {
+                mac: Some(mac(9)),
+                ..Flush::default()
+            },
+            0,
+        ),
+        (
+            Flush {
+                port: Some(port(4)),
+                ..Flush::default()
+            },
+            0,
+        ),
+    ];
+    let mut flushed = 0;
+    for (what, wanted) in cases {
+        fill(&mut fdb);
+        let before = fdb.table().len();
+        assert_eq!(fdb.flush(&what), wanted, "{what:?}");
+        assert_eq!(fdb.table().len(), before - wanted);
+        flushed += u64::from(wanted);
+    }
+    assert_eq!(fdb.stats().flushed, flushed);
+    assert_eq!(place(&fdb, 10, 9), Some((1, Kind::Static)));
+}
