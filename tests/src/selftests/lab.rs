@@ -66,7 +66,11 @@ pub const FENCE_VLAN: u16 = 4000;
 /// The VLANs of a configuration: these, and the fences'.
 #[must_use]
 pub fn vlans(ids: &[u16]) -> String {
-    let entries: Vec<String> = ids.iter().chain([&FENCE_VLAN]).map(|id| format!("{{id: {id}}}")).collect();
+    let entries: Vec<String> = ids
+        .iter()
+        .chain([&FENCE_VLAN])
+        .map(|id| format!("{{id: {id}}}"))
+        .collect();
     format!("vlans: [{}]", entries.join(", "))
 }
 
@@ -104,9 +108,19 @@ impl Lab {
                 shown[i]["offload"] == *offload && (off || shown[i]["link"] == "up")
             })
         })?;
-        let ends = hosts.iter().map(|host| Port::open(host, "eth1")).collect::<Result<_>>()?;
+        let ends = hosts
+            .iter()
+            .map(|host| Port::open(host, "eth1"))
+            .collect::<Result<_>>()?;
         let fence = vec![Member::Tagged(FENCE_VLAN); ports.len()];
-        Ok(Self { switch, netns, hosts, ports: ends, fence, mode })
+        Ok(Self {
+            switch,
+            netns,
+            hosts,
+            ports: ends,
+            fence,
+            mode,
+        })
     }
 
     /// Sends frames (station's place, frame) and checks that every station receives exactly what is named for it.
@@ -119,14 +133,26 @@ impl Lab {
         if self.mode != Mode::Tc {
             // XDP hands its frames on at the end of a poll, so a fence, which is flooded by TC, may overtake them.
             // A second one, sent when the first has arrived, belongs to a later poll.
-            for (frames, late) in received.iter_mut().zip(exchange(&self.ports, &[], &fences)?) {
+            for (frames, late) in received
+                .iter_mut()
+                .zip(exchange(&self.ports, &[], &fences)?)
+            {
                 frames.extend(late);
             }
         }
         for (i, frames) in received.iter().enumerate() {
-            let wanted: Vec<Frame> = expected.iter().filter(|(to, _)| *to == i).map(|(_, frame)| frame.clone()).collect();
-            assert_received(frames, &wanted)
-                .with_context(|| format!("station {} in mode {:?} after sending {sends:?}", i + 1, self.mode))?;
+            let wanted: Vec<Frame> = expected
+                .iter()
+                .filter(|(to, _)| *to == i)
+                .map(|(_, frame)| frame.clone())
+                .collect();
+            assert_received(frames, &wanted).with_context(|| {
+                format!(
+                    "station {} in mode {:?} after sending {sends:?}",
+                    i + 1,
+                    self.mode
+                )
+            })?;
         }
         Ok(())
     }
@@ -169,7 +195,10 @@ impl Lab {
     pub fn expect_drops(&self, port: usize, reason: &str, count: u64) -> Result<()> {
         let shown = self.switch.json(&["show", "ports", &port.to_string()])?;
         let drops = &shown[0]["drops"];
-        ensure!(drops[reason].as_u64().unwrap_or(0) == count, "port {port}: {count} drops for {reason} expected, found {drops}");
+        ensure!(
+            drops[reason].as_u64().unwrap_or(0) == count,
+            "port {port}: {count} drops for {reason} expected, found {drops}"
+        );
         Ok(())
     }
 
@@ -181,9 +210,16 @@ impl Lab {
         let row = |row: &&Value| row["vlan"] == vlan && row["mac"] == mac.to_string();
         let shown = self
             .switch
-            .await_shown("fdb", |rows| rows.as_array().is_some_and(|rows| rows.iter().any(|r| row(&r) && r["port"] == port)))
+            .await_shown("fdb", |rows| {
+                rows.as_array()
+                    .is_some_and(|rows| rows.iter().any(|r| row(&r) && r["port"] == port))
+            })
             .with_context(|| format!("{mac} in VLAN {vlan} on port {port}"))?;
-        Ok(shown.as_array().and_then(|rows| rows.iter().find(row)).cloned().unwrap_or_default())
+        Ok(shown
+            .as_array()
+            .and_then(|rows| rows.iter().find(row))
+            .cloned()
+            .unwrap_or_default())
     }
 
     /// The FDB without the fences' own address.
@@ -194,7 +230,11 @@ impl Lab {
         let shown = self.switch.show("fdb")?;
         let rows = shown.as_array().context("show fdb is an array")?;
         let fence = crate::harness::exchange::FENCE_SOURCE.to_string();
-        Ok(rows.iter().filter(|row| row["mac"] != fence).cloned().collect())
+        Ok(rows
+            .iter()
+            .filter(|row| row["mac"] != fence)
+            .cloned()
+            .collect())
     }
 }
 
@@ -204,7 +244,10 @@ pub fn config(mode: Mode, ports: &[&str], rest: &str) -> String {
     let mut config = format!("{rest}\nports:\n");
     for (i, settings) in ports.iter().enumerate() {
         let number = i + 1;
-        config += &format!("  - {{port: {number}, device: p{number}, offload: {}, {settings}}}\n", mode.offload(number));
+        config += &format!(
+            "  - {{port: {number}, device: p{number}, offload: {}, {settings}}}\n",
+            mode.offload(number)
+        );
     }
     config
 }
@@ -214,7 +257,11 @@ pub fn config(mode: Mode, ports: &[&str], rest: &str) -> String {
 /// # Errors
 /// When the kernel refuses one.
 pub fn make_fit_for_xdp(host: &Netns) -> Result<()> {
-    for (feature, on) in [(Feature::Gro, true), (Feature::TxChecksum, false), (Feature::TxVlan, false)] {
+    for (feature, on) in [
+        (Feature::Gro, true),
+        (Feature::TxChecksum, false),
+        (Feature::TxVlan, false),
+    ] {
         features::set(host, "eth1", feature, on)?;
     }
     Ok(())

@@ -1,10 +1,37 @@
 //! The network test cases, one file a behaviour. Each case makes its own namespaces, runs the shipped binaries
 //! and checks every frame.
 
+pub mod control;
+pub mod devices;
+pub mod fdb;
+pub mod forwarding;
+pub mod lab;
+pub mod layouts;
+pub mod offload;
+pub mod refusals;
+pub mod restart;
+pub mod socket;
+pub mod storm;
+pub mod tagging;
+pub mod tcp;
+
 use crate::harness::ktap::Case;
 
 /// Every case, in the order in which they run: what others build on comes first.
-pub const ALL: &[&[Case]] = &[];
+pub const ALL: &[&[Case]] = &[
+    forwarding::CASES,
+    tagging::CASES,
+    fdb::CASES,
+    control::CASES,
+    storm::CASES,
+    offload::CASES,
+    tcp::CASES,
+    restart::CASES,
+    devices::CASES,
+    layouts::CASES,
+    refusals::CASES,
+    socket::CASES,
+];
 
 /// The cases whose name contains one of the filters; all without filters.
 #[must_use]

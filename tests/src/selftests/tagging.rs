@@ -11,15 +11,47 @@ use crate::harness::{
 
 /// The cases of this file.
 pub const CASES: &[Case] = &[
-    Case::new("tagging.access", "access ports: untagged in and out, nothing leaves the VLAN", access),
-    Case::new("tagging.trunk", "tags are pushed, popped and kept between access, trunk and native ports", trunk),
+    Case::new(
+        "tagging.access",
+        "access ports: untagged in and out, nothing leaves the VLAN",
+        access,
+    ),
+    Case::new(
+        "tagging.trunk",
+        "tags are pushed, popped and kept between access, trunk and native ports",
+        trunk,
+    ),
     Case::new("tagging.known", "the same for known unicast", known_unicast),
-    Case::new("tagging.priority", "priority-tagged frames (VID 0) take the PVID and keep their priority", priority_tags),
-    Case::new("tagging.range", "VIDs 1 to 4094 are forwarded, 4095 is refused with its reason", range),
-    Case::new("tagging.ingress-filter", "frames of VLANs that the port is no member of are refused", ingress_filter),
-    Case::new("tagging.accept", "ports that accept only tagged or only untagged frames", accept),
-    Case::new("tagging.inner", "QinQ payloads and S-tags pass untouched", inner_tags),
-    Case::new("tagging.mtu", "the MTU counts the payload without the tag; what is longer is counted, not lost silently", mtu),
+    Case::new(
+        "tagging.priority",
+        "priority-tagged frames (VID 0) take the PVID and keep their priority",
+        priority_tags,
+    ),
+    Case::new(
+        "tagging.range",
+        "VIDs 1 to 4094 are forwarded, 4095 is refused with its reason",
+        range,
+    ),
+    Case::new(
+        "tagging.ingress-filter",
+        "frames of VLANs that the port is no member of are refused",
+        ingress_filter,
+    ),
+    Case::new(
+        "tagging.accept",
+        "ports that accept only tagged or only untagged frames",
+        accept,
+    ),
+    Case::new(
+        "tagging.inner",
+        "QinQ payloads and S-tags pass untouched",
+        inner_tags,
+    ),
+    Case::new(
+        "tagging.mtu",
+        "the MTU counts the payload without the tag; what is longer is counted, not lost silently",
+        mtu,
+    ),
 ];
 
 fn broadcast(from: u8) -> Frame {
@@ -30,7 +62,13 @@ fn access(ctx: &Ctx) -> Result<()> {
     for mode in Mode::ALL {
         let port = |vid: u16| format!("untagged: {vid}, tagged: [4000]");
         let (ten, twenty) = (port(10), port(20));
-        let lab = Lab::new(ctx, "access", mode, &[&ten, &ten, &twenty, &twenty], &vlans(&[10, 20]))?;
+        let lab = Lab::new(
+            ctx,
+            "access",
+            mode,
+            &[&ten, &ten, &twenty, &twenty],
+            &vlans(&[10, 20]),
+        )?;
         let (a, b) = (broadcast(1), broadcast(3));
         lab.expect(&[(0, a.clone()), (2, b.clone())], &[(1, a), (3, b)])?;
         // A tag of the port's own VLAN is as good as none on the way in, and gone on the way out.
@@ -61,20 +99,35 @@ fn trunk(ctx: &Ctx) -> Result<()> {
         lab.expect(&[(1, tagged.clone())], &[(0, plain), (2, tagged)])?;
         // VLAN 20 is native on port 3 and tagged on port 2.
         let plain = broadcast(4);
-        lab.expect(&[(3, plain.clone())], &[(1, plain.tagged(Tag::vid(20))), (2, plain)])?;
+        lab.expect(
+            &[(3, plain.clone())],
+            &[(1, plain.tagged(Tag::vid(20))), (2, plain)],
+        )?;
         let plain = broadcast(3);
-        lab.expect(&[(2, plain.clone())], &[(1, plain.tagged(Tag::vid(20))), (3, plain)])?;
+        lab.expect(
+            &[(2, plain.clone())],
+            &[(1, plain.tagged(Tag::vid(20))), (3, plain)],
+        )?;
     }
     Ok(())
 }
 
 fn known_unicast(ctx: &Ctx) -> Result<()> {
     for mode in Mode::ALL {
-        let ports = ["untagged: 10, tagged: [4000]", "tagged: [10, 4000]", "untagged: 10, tagged: [4000]", "tagged: [10, 4000]"];
+        let ports = [
+            "untagged: 10, tagged: [4000]",
+            "tagged: [10, 4000]",
+            "untagged: 10, tagged: [4000]",
+            "tagged: [10, 4000]",
+        ];
         let lab = Lab::new(ctx, "known", mode, &ports, &vlans(&[10]))?;
         for number in 1..=4 {
             let hello = broadcast(number);
-            let form = if number % 2 == 0 { hello.tagged(Tag::vid(10)) } else { hello };
+            let form = if number % 2 == 0 {
+                hello.tagged(Tag::vid(10))
+            } else {
+                hello
+            };
             lab.ports[usize::from(number) - 1].send(&form)?;
             lab.await_learned(10, station(number, 0), number.into())?;
         }
@@ -83,9 +136,16 @@ fn known_unicast(ctx: &Ctx) -> Result<()> {
             for to in (1..=4u8).filter(|to| *to != from) {
                 let plain = Frame::probe(station(from, 0), station(to, 0));
                 let form = |number: u8| {
-                    if number % 2 == 0 { plain.tagged(Tag::priority(10, if from % 2 == 0 { 3 } else { 0 })) } else { plain.clone() }
+                    if number % 2 == 0 {
+                        plain.tagged(Tag::priority(10, if from % 2 == 0 { 3 } else { 0 }))
+                    } else {
+                        plain.clone()
+                    }
                 };
-                lab.expect(&[(usize::from(from) - 1, form(from))], &[(usize::from(to) - 1, form(to))])?;
+                lab.expect(
+                    &[(usize::from(from) - 1, form(from))],
+                    &[(usize::from(to) - 1, form(to))],
+                )?;
             }
         }
         // A station that sends to itself through the switch hears nothing.
@@ -97,11 +157,18 @@ fn known_unicast(ctx: &Ctx) -> Result<()> {
 
 fn priority_tags(ctx: &Ctx) -> Result<()> {
     for mode in Mode::ALL {
-        let ports = ["untagged: 10, tagged: [4000]", "tagged: [10, 4000]", "untagged: 10, tagged: [4000]"];
+        let ports = [
+            "untagged: 10, tagged: [4000]",
+            "tagged: [10, 4000]",
+            "untagged: 10, tagged: [4000]",
+        ];
         let lab = Lab::new(ctx, "prio", mode, &ports, &vlans(&[10]))?;
         let plain = broadcast(1);
         let sent = plain.tagged(Tag::priority(0, 5));
-        lab.expect(&[(0, sent)], &[(1, plain.tagged(Tag::priority(10, 5))), (2, plain)])?;
+        lab.expect(
+            &[(0, sent)],
+            &[(1, plain.tagged(Tag::priority(10, 5))), (2, plain)],
+        )?;
         // A port without a native VLAN has no place for it.
         lab.expect(&[(1, broadcast(2).tagged(Tag::priority(0, 5)))], &[])?;
         lab.expect_drops(2, "untagged-refused", 1)?;
@@ -110,7 +177,10 @@ fn priority_tags(ctx: &Ctx) -> Result<()> {
         lab.await_learned(10, station(2, 0), 2)?;
         lab.settle()?;
         let plain = Frame::probe(station(1, 0), station(2, 0));
-        lab.expect(&[(0, plain.tagged(Tag::priority(0, 7)))], &[(1, plain.tagged(Tag::priority(10, 7)))])?;
+        lab.expect(
+            &[(0, plain.tagged(Tag::priority(0, 7)))],
+            &[(1, plain.tagged(Tag::priority(10, 7)))],
+        )?;
     }
     Ok(())
 }
@@ -118,10 +188,14 @@ fn priority_tags(ctx: &Ctx) -> Result<()> {
 fn range(ctx: &Ctx) -> Result<()> {
     for mode in Mode::ALL {
         let port = "tagged: [\"1-4094\"]";
-        let ids: Vec<u16> = (1..=4094).filter(|id| *id != super::lab::FENCE_VLAN).collect();
+        let ids: Vec<u16> = (1..=4094)
+            .filter(|id| *id != super::lab::FENCE_VLAN)
+            .collect();
         let lab = Lab::new(ctx, "range", mode, &[port, port], &vlans(&ids))?;
         let plain = broadcast(1);
-        let all: Vec<Frame> = [1, 2, 15, 16, 255, 256, 1023, 2048, 4093, 4094].map(|vid| plain.tagged(Tag::vid(vid))).to_vec();
+        let all: Vec<Frame> = [1, 2, 15, 16, 255, 256, 1023, 2048, 4093, 4094]
+            .map(|vid| plain.tagged(Tag::vid(vid)))
+            .to_vec();
         let sends: Vec<_> = all.iter().map(|f| (0, f.clone())).collect();
         let arrive: Vec<_> = all.iter().map(|f| (1, f.clone())).collect();
         lab.expect(&sends, &arrive)?;
@@ -133,7 +207,11 @@ fn range(ctx: &Ctx) -> Result<()> {
 
 fn ingress_filter(ctx: &Ctx) -> Result<()> {
     for mode in Mode::ALL {
-        let ports = ["untagged: 10, tagged: [4000]", "tagged: [20, 4000]", "untagged: 10, tagged: [4000], ingress_filtering: false"];
+        let ports = [
+            "untagged: 10, tagged: [4000]",
+            "tagged: [20, 4000]",
+            "untagged: 10, tagged: [4000], ingress_filtering: false",
+        ];
         let lab = Lab::new(ctx, "filter", mode, &ports, &vlans(&[10, 20]))?;
         let foreign = broadcast(1).tagged(Tag::vid(20));
         lab.expect(&[(0, foreign)], &[])?;
@@ -145,60 +223,106 @@ fn ingress_filter(ctx: &Ctx) -> Result<()> {
         // Without filtering the frame comes in, but nothing is learned behind a port that is no member.
         let foreign = broadcast(3).tagged(Tag::vid(20));
         lab.expect(&[(2, foreign.clone())], &[(1, foreign)])?;
-        anyhow::ensure!(lab.fdb()?.iter().all(|row| row["mac"] != station(3, 0).to_string()), "{:?}", lab.fdb()?);
+        anyhow::ensure!(
+            lab.fdb()?
+                .iter()
+                .all(|row| row["mac"] != station(3, 0).to_string()),
+            "{:?}",
+            lab.fdb()?
+        );
     }
     Ok(())
 }
 
 fn accept(ctx: &Ctx) -> Result<()> {
     for mode in Mode::ALL {
-        let ports = ["untagged: 10, tagged: [4000], accept: tagged", "untagged: 10, accept: untagged", "untagged: 10, tagged: [4000]"];
+        let ports = [
+            "untagged: 10, tagged: [4000], accept: tagged",
+            "untagged: 10, accept: untagged",
+            "untagged: 10, tagged: [4000]",
+        ];
         let mut lab = Lab::new(ctx, "accept", mode, &ports, &vlans(&[10]))?;
         lab.fence[1] = crate::harness::exchange::Member::No;
         lab.expect(&[(0, broadcast(1))], &[])?;
         lab.expect_drops(1, "untagged-refused", 1)?;
         let plain = broadcast(1);
-        lab.expect(&[(0, plain.tagged(Tag::vid(10)))], &[(1, plain.clone()), (2, plain)])?;
+        lab.expect(
+            &[(0, plain.tagged(Tag::vid(10)))],
+            &[(1, plain.clone()), (2, plain)],
+        )?;
         lab.expect(&[(1, broadcast(2).tagged(Tag::vid(10)))], &[])?;
         lab.expect_drops(2, "tagged-refused", 1)?;
         let plain = broadcast(2);
-        lab.expect(&[(1, plain.tagged(Tag::priority(0, 1)))], &[(0, plain.clone()), (2, plain)])?;
+        lab.expect(
+            &[(1, plain.tagged(Tag::priority(0, 1)))],
+            &[(0, plain.clone()), (2, plain)],
+        )?;
     }
     Ok(())
 }
 
 fn inner_tags(ctx: &Ctx) -> Result<()> {
     for mode in Mode::ALL {
-        let ports = ["untagged: 10, tagged: [4000]", "tagged: [10, 20, 4000]", "untagged: 10, tagged: [4000]"];
+        let ports = [
+            "untagged: 10, tagged: [4000]",
+            "tagged: [10, 20, 4000]",
+            "untagged: 10, tagged: [4000]",
+        ];
         let lab = Lab::new(ctx, "inner", mode, &ports, &vlans(&[10, 20]))?;
         // Two and three tags: only the outer one is ours.
         let inner = broadcast(2).tagged(Tag::vid(99)).tagged(Tag::vid(4095));
-        lab.expect(&[(1, inner.tagged(Tag::vid(10)))], &[(0, inner.clone()), (2, inner)])?;
+        lab.expect(
+            &[(1, inner.tagged(Tag::vid(10)))],
+            &[(0, inner.clone()), (2, inner)],
+        )?;
         // Behind an access port the outer tag is the station's: VLAN 10's frames may carry VLAN 10's tag, and
         // what is inside stays.
         let inner = broadcast(1).tagged(Tag::vid(77));
-        lab.expect(&[(0, inner.tagged(Tag::vid(10)))], &[(1, inner.tagged(Tag::vid(10))), (2, inner)])?;
+        lab.expect(
+            &[(0, inner.tagged(Tag::vid(10)))],
+            &[(1, inner.tagged(Tag::vid(10))), (2, inner)],
+        )?;
         // An S-tag is payload to a C-VLAN bridge (IEEE 802.1Q 5.5): the frame is untagged.
-        let service = broadcast(1).tagged(Tag { tpid: TPID_8021AD, ..Tag::vid(20) });
-        lab.expect(&[(0, service.clone())], &[(1, service.tagged(Tag::vid(10))), (2, service)])?;
+        let service = broadcast(1).tagged(Tag {
+            tpid: TPID_8021AD,
+            ..Tag::vid(20)
+        });
+        lab.expect(
+            &[(0, service.clone())],
+            &[(1, service.tagged(Tag::vid(10))), (2, service)],
+        )?;
     }
     Ok(())
 }
 
 fn mtu(ctx: &Ctx) -> Result<()> {
     for mode in Mode::ALL {
-        let ports = ["untagged: 10, tagged: [4000]", "tagged: [10, 4000]", "untagged: 10, tagged: [4000]"];
+        let ports = [
+            "untagged: 10, tagged: [4000]",
+            "tagged: [10, 4000]",
+            "untagged: 10, tagged: [4000]",
+        ];
         let lab = Lab::new(ctx, "mtu", mode, &ports, &vlans(&[10]))?;
         // Port 3 is narrow, the others take 3000 octets of payload.
         for (i, mtu) in [3000, 3000, 1500].iter().enumerate() {
             let mtu = mtu.to_string();
-            lab.netns.ip(&["link", "set", &format!("p{}", i + 1), "mtu", &mtu])?;
+            lab.netns
+                .ip(&["link", "set", &format!("p{}", i + 1), "mtu", &mtu])?;
             lab.hosts[i].ip(&["link", "set", "eth1", "mtu", &mtu])?;
         }
-        lab.switch.await_shown("ports", |ports| ports[0]["mtu"] == 3000 && ports[1]["mtu"] == 3000 && ports[2]["mtu"] == 1500)?;
-        let frame = |payload: usize| Builder::new(station(1, 0), Mac::BROADCAST).length(14 + payload).build();
+        lab.switch.await_shown("ports", |ports| {
+            ports[0]["mtu"] == 3000 && ports[1]["mtu"] == 3000 && ports[2]["mtu"] == 1500
+        })?;
+        let frame = |payload: usize| {
+            Builder::new(station(1, 0), Mac::BROADCAST)
+                .length(14 + payload)
+                .build()
+        };
         let fits = frame(1500);
-        lab.expect(&[(0, fits.clone())], &[(1, fits.tagged(Tag::vid(10))), (2, fits)])?;
+        lab.expect(
+            &[(0, fits.clone())],
+            &[(1, fits.tagged(Tag::vid(10))), (2, fits)],
+        )?;
         let wide = frame(1501);
         lab.expect(&[(0, wide.clone())], &[(1, wide.tagged(Tag::vid(10)))])?;
         let widest = frame(3000);
@@ -208,7 +332,11 @@ fn mtu(ctx: &Ctx) -> Result<()> {
         lab.ports[2].send(&broadcast(3))?;
         lab.await_learned(10, station(3, 0), 3)?;
         lab.settle()?;
-        let to_narrow = |payload: usize| Builder::new(station(1, 0), station(3, 0)).length(14 + payload).build();
+        let to_narrow = |payload: usize| {
+            Builder::new(station(1, 0), station(3, 0))
+                .length(14 + payload)
+                .build()
+        };
         let fits = to_narrow(1500);
         lab.expect(&[(0, fits.clone()), (0, to_narrow(1501))], &[(2, fits)])?;
         lab.expect_drops(3, "mtu-exceeded", 3)?;
