@@ -28,7 +28,7 @@ pub fn run(repo: &Repo) -> Result<()> {
 /// Builds the data path alone. The build scripts find it done; their errors would be harder to read.
 fn data_path(repo: &Repo, toolchain: &Toolchain) -> Result<()> {
     let out = repo.root.join("target/ebpf/objects");
-    let why = format!("with {toolchain}");
+    let why = format!("XDP and TC programs, by {toolchain}");
     for name in OBJECTS {
         toolchain
             .build(&repo.root, name, &out, &mut |command| {

@@ -44,14 +44,19 @@ pub fn run(repo: &Repo, options: &Options) -> Result<ExitCode> {
     .run(compile)?;
 
     let mut results = Results::default();
+    let mut out = io::stdout().lock();
     eprintln!("==> unit tests");
-    let mut unit = build::release(repo, "test");
-    unit.args(["--no-fail-fast", "--"]).args(&options.filter);
-    results.add(follow(unit, Libtest::default(), true)?);
+    for filter in unit_filters(&options.filter) {
+        let mut unit = build::release(repo, "test");
+        unit.args(["--no-fail-fast", "--"]).args(filter);
+        unit.env("CARGO_TERM_COLOR", "never");
+        results.add(follow(unit, Libtest::default(), true, &mut out)?);
+    }
     eprintln!("==> network tests");
     let mut network = repo.binary("hitless-selftests")?;
     network.args(&options.filter);
-    results.add(follow(network, Ktap::default(), false)?);
+    results.add(follow(network, Ktap::default(), false, &mut out)?);
+    drop(out);
 
     if options.seed_table {
         println!("{}", seed_table::render(&results.rows));
@@ -59,24 +64,43 @@ pub fn run(repo: &Repo, options: &Options) -> Result<ExitCode> {
     Ok(report(&results, &options.filter))
 }
 
-/// Runs `command`, shows its output line by line and reads it; with `errors` its standard error too.
-fn follow(command: Command, mut reader: impl Reader, errors: bool) -> Result<Results> {
-    let name = command.get_program().to_owned();
-    let status = show(command, &mut reader, errors)
-        .with_context(|| format!("{} could not be followed", name.display()))?;
-    Ok(reader.finish(status))
+/// The arguments of each run of the unit tests. Test programs that are not libtest take one filter only,
+/// so each filter has its run, which leaves out what an earlier one has run.
+fn unit_filters(filters: &[String]) -> Vec<Vec<&str>> {
+    if filters.is_empty() {
+        return vec![Vec::new()];
+    }
+    let earlier = |at: usize| filters[..at].iter().flat_map(|filter| ["--skip", filter]);
+    let runs = filters.iter().enumerate();
+    runs.map(|(at, filter)| {
+        std::iter::once(filter.as_str())
+            .chain(earlier(at))
+            .collect()
+    })
+    .collect()
 }
 
-fn show(command: Command, reader: &mut impl Reader, errors: bool) -> io::Result<ExitStatus> {
-    let (mut child, output) = spawn(command, errors)?;
-    let mut out = io::stdout().lock();
-    for line in BufReader::new(output).split(b'\n') {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
-        writeln!(out, "{line}")?;
-        reader.line(&line);
-    }
-    child.wait()
+/// Runs `command`, shows its output on `out` line by line and reads it; with `errors` its standard error
+/// too.
+fn follow(
+    command: Command,
+    mut reader: impl Reader,
+    errors: bool,
+    out: &mut impl Write,
+) -> Result<Results> {
+    let name = command.get_program().to_owned();
+    let pass = || -> io::Result<ExitStatus> {
+        let (mut child, output) = spawn(command, errors)?;
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            writeln!(out, "{line}")?;
+            reader.line(&line);
+        }
+        child.wait()
+    };
+    let status = pass().with_context(|| format!("{} could not be followed", name.display()))?;
+    Ok(reader.finish(status))
 }
 
 /// Takes the command, since it holds writing ends of the pipe, which would never end.
@@ -116,28 +140,45 @@ fn report(results: &Results, filter: &[String]) -> ExitCode {
 mod tests {
     use super::*;
 
+    fn shell(script: &str, reader: impl Reader, errors: bool) -> (Results, String) {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        let mut shown = Vec::new();
+        let results = follow(command, reader, errors, &mut shown).unwrap();
+        (results, String::from_utf8(shown).unwrap())
+    }
+
     #[test]
     fn output_is_followed_to_its_end() {
-        let mut command = Command::new("sh");
-        command.args(["-c", "echo 1..1; echo not ok 1 a; exit 1"]);
-        let results = follow(command, Ktap::default(), false).unwrap();
+        let (results, shown) = shell(
+            "echo 1..1; printf 'not ok 1 a'; exit 1",
+            Ktap::default(),
+            false,
+        );
         assert_eq!(results.failures, ["a"]);
+        assert_eq!(shown, "1..1\nnot ok 1 a\n");
     }
 
     #[test]
     fn both_outputs_are_read_in_order() {
-        let mut command = Command::new("sh");
-        command.args([
-            "-c",
-            "echo 'Running a (x/a-1)' >&2; echo 'test b ... FAILED'; exit 101",
-        ]);
-        let results = follow(command, Libtest::default(), true).unwrap();
+        let script = "echo '     Running a (x/a-1)' >&2; echo 'test b ... FAILED'; exit 101";
+        let (results, _) = shell(script, Libtest::default(), true);
         assert_eq!(results.failures, ["a: b", "a: ended before its result"]);
     }
 
     #[test]
+    fn each_filter_has_a_run_and_no_test_runs_twice() {
+        assert_eq!(unit_filters(&[]), [[""; 0]]);
+        let filters = ["a", "b", "c"].map(str::to_owned);
+        let runs = unit_filters(&filters);
+        assert_eq!(runs[0], ["a"]);
+        assert_eq!(runs[2], ["c", "--skip", "a", "--skip", "b"]);
+    }
+
+    #[test]
     fn a_program_that_is_not_there_is_an_error() {
-        assert!(follow(Command::new("/nonexistent"), Ktap::default(), false).is_err());
+        let missing = Command::new("/nonexistent");
+        assert!(follow(missing, Ktap::default(), false, &mut Vec::new()).is_err());
     }
 
     #[test]

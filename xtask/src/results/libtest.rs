@@ -16,9 +16,10 @@ pub struct Libtest {
 impl Reader for Libtest {
     fn line(&mut self, line: &str) {
         let text = line.trim();
-        if let Some(program) = text
-            .strip_prefix("Running ")
-            .or_else(|| text.strip_prefix("Doc-tests "))
+        // Aligned as only cargo does, so that what a test prints is not taken for it.
+        if let Some(program) = line
+            .strip_prefix("     Running ")
+            .or_else(|| line.strip_prefix("   Doc-tests "))
         {
             self.end_of_program();
             // `unittests src/lib.rs (target/release/deps/hitless-0123456789abcdef)`
@@ -161,8 +162,8 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
     #[test]
     fn a_program_that_dies_is_a_failure() {
         let died = "     Running tests/a.rs (/t/deps/a-01)\ntest x ... ok\n\
-                         Running tests/b.rs (/t/deps/b-02)\n\
-                    test result: ok. 5 passed; 0 failed; 0 ignored";
+                    \x20    Running tests/b.rs (/t/deps/b-02)\n\
+                    test result: ok. 5 passed; 0 failed; 0 ignored\nRunning late (a/c-1)";
         let results = read(died, 101);
         assert_eq!(results.summary(), "5 passed, 1 failed, 0 skipped");
         assert_eq!(results.failures, ["a: ended before its result"]);
