@@ -1,14 +1,14 @@
-//! `bench l2`: forwarding beside bare redirects and the kernel's bridge.
+//! `bench l2`: forwarding and learning beside bare redirects and the kernel's bridge.
 
-use std::net::Ipv4Addr;
+use std::path::Path as FilePath;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use hitless_common::Mac;
 
-use super::path::{self, Path};
-use super::rounds::{Subject, Table};
-use super::tcp;
-use crate::harness::netns::Netns;
+use super::hosts::Hosts;
+use super::path::{self, DESTINATIONS, Hitless, Path, SOURCES, Side};
+use super::rounds::{Limit, Subject, Table};
 use crate::harness::probe::Pattern;
 use crate::harness::run::Run;
 
@@ -21,6 +21,8 @@ pub struct Effort {
     pub frames: u32,
     /// Time of one TCP measurement.
     pub tcp: Duration,
+    /// Stations on either side where many are needed.
+    pub stations: u32,
 }
 
 impl Effort {
@@ -29,36 +31,67 @@ impl Effort {
         rounds: 7,
         frames: 3_000_000,
         tcp: Duration::from_secs(2),
+        stations: 512 * 1024,
     };
     /// To see whether something is badly off.
     pub const QUICK: Self = Self {
         rounds: 3,
-        frames: 300_000,
+        frames: 500_000,
         tcp: Duration::from_millis(300),
+        stations: 64 * 1024,
     };
 }
 
-/// Names of the subjects that others are compared with.
 const BARE_XDP: &str = "bare XDP redirect";
 const BARE_TCX: &str = "bare tcx redirect";
 const BRIDGE: &str = "Linux bridge, nf-call off";
 const CABLE: &str = "direct veth";
+const XDP: &str = "hitless XDP";
+const TC: &str = "hitless TC";
 
-/// 64-byte frames (without frame check sequence: 60 octets) of one known unicast address.
+/// Everything, in the order of the promises.
 ///
 /// # Errors
-/// When a path can not be set up or measured.
-pub fn known_unicast(run: &Run, effort: Effort) -> Result<Table> {
-    let (xdp, tcx, bridge) = (
-        Path::bare_xdp(run)?,
-        Path::bare_tcx(run)?,
-        Path::bridge(run)?,
-    );
-    let load = (effort.frames, Pattern::Fixed);
+/// When something can not be set up or measured.
+pub fn run(run: &Run, files: &FilePath, effort: Effort) -> Result<Vec<Table>> {
+    Ok(vec![
+        known_unicast(run, files, effort)?,
+        many_stations(run, files, effort)?,
+        learning(run, files, effort)?,
+        adoption(run, files, effort)?,
+        tcp(run, files, effort)?,
+    ])
+}
+
+/// How many thousand frames a second pass.
+fn rate<'a, F>(
+    name: &'static str,
+    path: &'a Path<F>,
+    effort: Effort,
+    pattern: Pattern,
+) -> Subject<'a> {
+    Subject::new(name, move || path.rate(effort.frames, pattern))
+}
+
+/// 64-byte frames (60 octets without frame check sequence) from one known station to another.
+fn known_unicast(run: &Run, files: &FilePath, effort: Effort) -> Result<Table> {
+    let bare = [path::bare_xdp(run)?, path::bare_tcx(run)?];
+    let bridge = path::linux_bridge(run)?;
+    let size = 65_536;
+    let ours = [
+        path::hitless(run, files, "xdp", size)?,
+        path::hitless(run, files, "tc", size)?,
+    ];
     let mut subjects = [
-        rate(BARE_XDP, &xdp, load, None),
-        rate(BARE_TCX, &tcx, load, Some(BARE_XDP)),
-        rate(BRIDGE, &bridge, load, Some(BARE_XDP)),
+        rate(BARE_XDP, &bare[0], effort, Pattern::Fixed),
+        rate(XDP, &ours[0], effort, Pattern::Fixed)
+            .promised(BARE_XDP, 0.85)
+            .promised(BRIDGE, 2.5),
+        rate(BARE_TCX, &bare[1], effort, Pattern::Fixed).beside(BARE_XDP),
+        rate(TC, &ours[1], effort, Pattern::Fixed)
+            .promised(BARE_TCX, 0.92)
+            .promised(BRIDGE, 1.2),
+        rate(BRIDGE, &bridge, effort, Pattern::Fixed).beside(BARE_XDP),
     ];
     Table::measure(
         "known unicast, 64-byte frames, one CPU",
@@ -68,103 +101,108 @@ pub fn known_unicast(run: &Run, effort: Effort) -> Result<Table> {
     )
 }
 
-/// Random addresses, `count` of them on either side.
-///
-/// # Errors
-/// When a path can not be set up or measured.
-pub fn random_addresses(run: &Run, effort: Effort, count: u32) -> Result<Table> {
-    let (xdp, tcx) = (Path::bare_xdp(run)?, Path::bare_tcx(run)?);
-    let load = (effort.frames, path::random(count));
+/// Random sources and destinations in a forwarding database full of them.
+fn many_stations(run: &Run, files: &FilePath, effort: Effort) -> Result<Table> {
+    let bare = [path::bare_xdp(run)?, path::bare_tcx(run)?];
+    let ours = [
+        populated(run, files, "xdp", effort)?,
+        populated(run, files, "tc", effort)?,
+    ];
+    let pattern = path::random(effort.stations);
     let mut subjects = [
-        rate(BARE_XDP, &xdp, load, None),
-        rate(BARE_TCX, &tcx, load, Some(BARE_XDP)),
+        rate(BARE_XDP, &bare[0], effort, pattern),
+        rate(XDP, &ours[0], effort, pattern).promised(BARE_XDP, 0.55),
+        rate(BARE_TCX, &bare[1], effort, pattern).beside(BARE_XDP),
+        rate(TC, &ours[1], effort, pattern).promised(BARE_TCX, 0.7),
     ];
     Table::measure(
-        &format!("{} random addresses, 64-byte frames, one CPU", 2 * count),
+        &format!(
+            "{} random stations, 64-byte frames, one CPU",
+            2 * effort.stations
+        ),
         "kpps",
         effort.rounds,
         &mut subjects,
     )
 }
 
-/// A path under a load: how many frames a measurement sends, and with which addresses.
-fn rate<'a>(
-    name: &'static str,
-    path: &'a Path,
-    (frames, pattern): (u32, Pattern),
-    baseline: Option<&'static str>,
-) -> Subject<'a> {
-    Subject {
-        name,
-        baseline,
-        target: None,
-        measure: Box::new(move || path.rate(frames, pattern)),
+/// Hitless that knows `stations` addresses on either side, in a forwarding database that they fill.
+fn populated(run: &Run, files: &FilePath, mode: &str, effort: Effort) -> Result<Path<Hitless>> {
+    let path = path::hitless(run, files, mode, 2 * effort.stations)?;
+    for (side, first) in [(Side::Generator, SOURCES), (Side::Sink, DESTINATIONS)] {
+        // The first one is known by configuration.
+        path.learn(side, after(first), effort.stations - 1)?;
     }
+    Ok(path)
 }
 
-/// Two untouched Linux hosts with a TCP connection between them.
-struct Hosts {
-    a: Netns,
-    b: Netns,
-    _middle: Option<Netns>,
+fn after(mac: Mac) -> Mac {
+    Mac::from_u64(mac.to_u64() + 1)
 }
 
-impl Hosts {
-    const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 10, 2);
+/// First address of the stations that turn up while others talk.
+const NEWCOMERS: Mac = Mac([0x02, 0, 0x30, 0, 0, 0]);
 
-    /// On one cable.
-    fn direct(run: &Run) -> Result<Self> {
-        let (a, b) = (Netns::new(run, "tcp-a")?, Netns::new(run, "tcp-b")?);
-        a.veth("eth1", &b, "eth1")?;
-        Self::addressed(a, b, None)
-    }
-
-    /// With a namespace between them whose devices `p1` and `p2` lead to them.
-    fn over(run: &Run, label: &str, forward: impl FnOnce(&Netns) -> Result<()>) -> Result<Self> {
-        let a = Netns::new(run, &format!("{label}-a"))?;
-        let b = Netns::new(run, &format!("{label}-b"))?;
-        let middle = Netns::new(run, &format!("{label}-m"))?;
-        a.veth("eth1", &middle, "p1")?;
-        b.veth("eth1", &middle, "p2")?;
-        forward(&middle)?;
-        Self::addressed(a, b, Some(middle))
-    }
-
-    fn addressed(a: Netns, b: Netns, middle: Option<Netns>) -> Result<Self> {
-        a.address("eth1", "10.0.10.1/24")?;
-        b.address("eth1", &format!("{}/24", Self::ADDRESS))?;
-        Ok(Self {
-            a,
-            b,
-            _middle: middle,
-        })
-    }
-
-    fn subject(
-        &self,
-        name: &'static str,
-        effort: Effort,
-        baseline: Option<&'static str>,
-    ) -> Subject<'_> {
-        Subject {
-            name,
-            baseline,
-            target: None,
-            measure: Box::new(move || tcp::throughput(&self.a, &self.b, Self::ADDRESS, effort.tcp)),
-        }
-    }
-}
-
-/// One TCP connection between two untouched hosts.
-///
-/// # Errors
-/// When a path can not be set up or measured.
-pub fn tcp_throughput(run: &Run, effort: Effort) -> Result<Table> {
-    let direct = Hosts::direct(run)?;
-    let bridged = Hosts::over(run, "tcpbr", |netns| path::bridge(netns, &["p1", "p2"]))?;
+/// New stations, and the start over a forwarding database that is full.
+fn learning(run: &Run, files: &FilePath, effort: Effort) -> Result<Table> {
+    let size = 2 * effort.stations;
+    let paths = [
+        path::hitless(run, files, "xdp", size)?,
+        path::hitless(run, files, "tc", size)?,
+    ];
+    let learn = |path: &Path<Hitless>| {
+        path.forwarder.switch.cli(&["clear", "fdb"])?;
+        let took = path.learn(Side::Newcomers, NEWCOMERS, effort.stations)?;
+        Ok(f64::from(effort.stations) / took.as_secs_f64() / 1000.0)
+    };
     let mut subjects = [
-        direct.subject(CABLE, effort, None),
-        bridged.subject(BRIDGE, effort, Some(CABLE)),
+        Subject::new("learned in XDP", || learn(&paths[0])).limited(Limit::AtLeast(800.0)),
+        Subject::new("learned in TC", || learn(&paths[1])).limited(Limit::AtLeast(800.0)),
+    ];
+    Table::measure(
+        &format!("{} new stations", effort.stations),
+        "thousand addresses a second",
+        effort.rounds,
+        &mut subjects,
+    )
+}
+
+/// How long a new hitlessd takes to adopt a full forwarding database.
+fn adoption(run: &Run, files: &FilePath, effort: Effort) -> Result<Table> {
+    let mut path = populated(run, files, "tc", effort)?;
+    let switch = &mut path.forwarder.switch;
+    let adopt = || {
+        switch.kill()?;
+        switch.run()?;
+        let log = switch.log()?;
+        let micros = log
+            .rsplit_once("fdb_us=")
+            .and_then(|(_, rest)| rest.split_whitespace().next()?.parse::<f64>().ok())
+            .with_context(|| format!("no fdb_us= in the log of {}", switch.name()))?;
+        Ok(micros / 1000.0)
+    };
+    let mut subjects = [Subject::new("adopted", adopt).limited(Limit::AtMost(20.0))];
+    Table::measure(
+        &format!("a start over {} addresses", 2 * effort.stations),
+        "ms",
+        effort.rounds,
+        &mut subjects,
+    )
+}
+
+/// One TCP connection between two untouched Linux hosts.
+fn tcp(run: &Run, files: &FilePath, effort: Effort) -> Result<Table> {
+    let direct = Hosts::direct(run)?;
+    let bridged = Hosts::over(run, "tcpbr", |middle| path::bridge(middle, &["p1", "p2"]))?;
+    let ours = Hosts::over(run, "tcphl", |middle| {
+        super::hosts::hitless(run, files, middle)
+    })?;
+    let mut subjects = [
+        Subject::new(CABLE, || direct.throughput(effort.tcp)),
+        Subject::new("hitless auto", || ours.throughput(effort.tcp))
+            .beside(CABLE)
+            .promised(BRIDGE, 1.0),
+        Subject::new(BRIDGE, || bridged.throughput(effort.tcp)).beside(CABLE),
     ];
     Table::measure(
         "TCP between two untouched hosts",

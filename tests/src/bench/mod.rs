@@ -1,6 +1,7 @@
 //! Measurements, always side by side with what a user would pick instead: every round measures each subject
 //! once, and the figures are medians over the rounds, so that a noisy machine hits all alike.
 
+pub mod hosts;
 pub mod l2;
 pub mod path;
 pub mod rounds;

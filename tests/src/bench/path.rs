@@ -1,7 +1,7 @@
 //! A generator, something that forwards, and a sink: each in a namespace of its own, all work on one CPU.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use hitless_common::Mac;
@@ -11,7 +11,9 @@ use crate::harness::features::{self, Feature};
 use crate::harness::frames::Builder;
 use crate::harness::netns::Netns;
 use crate::harness::probe::{Addresses, Counter, Faults, Generator, Pattern, Redirect};
+use crate::harness::process::output;
 use crate::harness::run::Run;
+use crate::harness::switch::Switch;
 
 /// First address behind the port that frames come in on.
 pub const SOURCES: Mac = Mac([0x02, 0, 0x10, 0, 0, 0]);
@@ -24,126 +26,232 @@ const DEVICES: [&str; 4] = ["g0", "p1", "p2", "s0"];
 /// CPU that sends and forwards; the n-th of those allowed, counted around.
 const CPU: usize = 1;
 
+/// Times that stations are heard before the switch is said not to learn them.
+const MAX_PASSES: u32 = 100;
+
 /// A path from a generator over a forwarder to a sink that counts.
-pub struct Path {
+pub struct Path<F> {
+    /// Whatever forwards.
+    pub forwarder: F,
     generator: Netns,
-    /// Where the forwarder lives.
-    pub forwarder: Netns,
-    /// Behind the forwarder.
-    pub sink: Netns,
     counter: Counter,
-    // Whatever forwards, kept until the path goes.
-    _guard: Box<dyn std::any::Any>,
+    sink: Netns,
+    // Kept because its devices are in use.
+    _middle: Netns,
 }
 
-impl Path {
-    /// A path over what `forward` sets up between the devices `p1` and `p2` of a namespace.
+impl<F> Path<F> {
+    /// A path over what `forward` sets up between the devices `p1` and `p2` of a namespace. It also gets the
+    /// namespaces of generator and sink, with the devices `g0` and `s0`.
     ///
     /// # Errors
     /// When something can not be set up.
-    pub fn new<G: 'static>(
+    pub fn new(
         run: &Run,
         label: &str,
-        forward: impl FnOnce(&Netns) -> Result<G>,
+        forward: impl FnOnce(&Netns, &Netns, &Netns) -> Result<F>,
     ) -> Result<Self> {
         let [g0, p1, p2, s0] = DEVICES;
         let generator = Netns::new(run, &format!("{label}-g"))?;
-        let forwarder = Netns::new(run, &format!("{label}-f"))?;
+        let middle = Netns::new(run, &format!("{label}-f"))?;
         let sink = Netns::new(run, &format!("{label}-s"))?;
-        generator.veth(g0, &forwarder, p1)?;
-        sink.veth(s0, &forwarder, p2)?;
+        generator.veth(g0, &middle, p1)?;
+        sink.veth(s0, &middle, p2)?;
         // Without NAPI at the far end an XDP frame sent into a veth is lost; XDP programs bring it, tcx does not.
         for port in [p1, p2] {
-            features::set(&forwarder, port, Feature::Gro, true)?;
+            features::set(&middle, port, Feature::Gro, true)?;
         }
-        let guard = forward(&forwarder).with_context(|| format!("forwarder of {label}"))?;
         let counter = Counter::attach(&sink, s0)?;
+        let forwarder =
+            forward(&middle, &generator, &sink).with_context(|| format!("forwarder of {label}"))?;
         Ok(Self {
-            generator,
             forwarder,
-            sink,
+            generator,
             counter,
-            _guard: Box::new(guard),
-        })
-    }
-
-    /// Bare XDP redirects without a look-up: the most that XDP can do.
-    ///
-    /// # Errors
-    /// When something can not be set up.
-    pub fn bare_xdp(run: &Run) -> Result<Self> {
-        Self::new(run, "xdp", |netns| {
-            Ok([
-                Redirect::xdp(netns, DEVICES[1], DEVICES[2])?,
-                Redirect::xdp(netns, DEVICES[2], DEVICES[1])?,
-            ])
-        })
-    }
-
-    /// Bare tcx redirects without a look-up: the most that TC can do.
-    ///
-    /// # Errors
-    /// When something can not be set up.
-    pub fn bare_tcx(run: &Run) -> Result<Self> {
-        Self::new(run, "tcx", |netns| {
-            Ok([
-                Redirect::tcx(netns, DEVICES[1], DEVICES[2], Faults::default())?,
-                Redirect::tcx(netns, DEVICES[2], DEVICES[1], Faults::default())?,
-            ])
-        })
-    }
-
-    /// The kernel's bridge that knows the first destination.
-    ///
-    /// # Errors
-    /// When something can not be set up.
-    pub fn bridge(run: &Run) -> Result<Self> {
-        Self::new(run, "bridge", |netns| {
-            bridge(netns, &DEVICES[1..3])?;
-            netns.run(|| {
-                let mac = DESTINATIONS.to_string();
-                let args = ["fdb", "add", &mac, "dev", DEVICES[2], "master", "static"];
-                crate::harness::process::output(std::process::Command::new("bridge").args(args))
-            })
+            sink,
+            _middle: middle,
         })
     }
 
     /// Sends frames from the generator and returns how many thousand a second the sink received.
     ///
     /// # Errors
-    /// When nothing arrives or the test run is refused.
+    /// When less than half arrive or the test run is refused.
     pub fn rate(&self, frames: u32, pattern: Pattern) -> Result<f64> {
         let mut generator = generator(&self.generator, DEVICES[0], pattern)?;
         let _pinned = Pinned::new(CPU)?;
         let before = self.counter.frames()?;
         let each = generator.send(frames)?;
         let arrived = self.counter.frames()? - before;
-        ensure!(arrived > 0, "none of {frames} frames arrived");
+        ensure!(
+            arrived > u64::from(frames / 2),
+            "only {arrived} of {frames} frames arrived"
+        );
         Ok(arrived as f64 / (each * frames).as_secs_f64() / 1000.0)
     }
+}
 
-    /// Sends a frame from each of `count` addresses on both sides, for a forwarder that learns. Returns the time
-    /// that took.
+/// Bare XDP redirects without a look-up: the most that XDP can do.
+///
+/// # Errors
+/// When something can not be set up.
+pub fn bare_xdp(run: &Run) -> Result<Path<[Redirect; 2]>> {
+    let [_, p1, p2, _] = DEVICES;
+    Path::new(run, "xdp", |middle, _, _| {
+        Ok([
+            Redirect::xdp(middle, p1, p2)?,
+            Redirect::xdp(middle, p2, p1)?,
+        ])
+    })
+}
+
+/// Bare tcx redirects without a look-up: the most that TC can do.
+///
+/// # Errors
+/// When something can not be set up.
+pub fn bare_tcx(run: &Run) -> Result<Path<[Redirect; 2]>> {
+    let [_, p1, p2, _] = DEVICES;
+    let none = Faults::default();
+    Path::new(run, "tcx", |middle, _, _| {
+        Ok([
+            Redirect::tcx(middle, p1, p2, none)?,
+            Redirect::tcx(middle, p2, p1, none)?,
+        ])
+    })
+}
+
+/// The kernel's bridge that knows the first destination.
+///
+/// # Errors
+/// When something can not be set up.
+pub fn linux_bridge(run: &Run) -> Result<Path<()>> {
+    let [_, p1, p2, _] = DEVICES;
+    Path::new(run, "bridge", |middle, _, _| {
+        bridge(middle, &[p1, p2])?;
+        let mac = DESTINATIONS.to_string();
+        let mut add = middle.command("bridge")?;
+        add.args(["fdb", "add", &mac, "dev", p2, "master", "static"]);
+        output(&mut add).map(drop)
+    })
+}
+
+/// Hitless with a third port, `p3`, on which other stations can be heard.
+#[derive(Debug)]
+pub struct Hitless {
+    /// The switch.
+    pub switch: Switch,
+    newcomers: Netns,
+}
+
+/// Hitless with all ports in one mode (`xdp` or `tc`) and room for `size` addresses, that knows the first
+/// source and destination.
+///
+/// # Errors
+/// When something can not be set up, or the ports do not take the mode.
+pub fn hitless(run: &Run, files: &std::path::Path, mode: &str, size: u32) -> Result<Path<Hitless>> {
+    let [g0, p1, p2, s0] = DEVICES;
+    let label = format!("h{mode}");
+    Path::new(run, &label, |middle, generator, sink| {
+        let newcomers = Netns::new(run, &format!("{label}-n"))?;
+        newcomers.veth("n0", middle, "p3")?;
+        features::set(middle, "p3", Feature::Gro, true)?;
+        for (netns, device) in [(generator, g0), (sink, s0), (&newcomers, "n0")] {
+            fit_for_xdp(netns, device)?;
+        }
+        let config = format!(
+            "fdb:\n  size: {size}\n  static:\n    \
+             - {{vlan: 10, mac: \"{SOURCES}\", port: 1}}\n    \
+             - {{vlan: 10, mac: \"{DESTINATIONS}\", port: 2}}\n\
+             vlans: [{{id: 10}}]\nports:\n\
+             \x20 - {{port: 1, device: {p1}, untagged: 10, offload: {mode}}}\n\
+             \x20 - {{port: 2, device: {p2}, untagged: 10, offload: {mode}}}\n\
+             \x20 - {{port: 3, device: p3, untagged: 10, offload: {mode}}}\n"
+        );
+        let switch = Switch::start(run, files, middle, &label, &config)?;
+        switch.await_shown("ports", |ports| {
+            ports.as_array().is_some_and(|ports| {
+                ports.len() == 3
+                    && ports
+                        .iter()
+                        .all(|p| p["offload"] == mode && p["link"] == "up")
+            })
+        })?;
+        Ok(Hitless { switch, newcomers })
+    })
+}
+
+/// Gives a host's device the features that XDP at the other end needs.
+fn fit_for_xdp(netns: &Netns, device: &str) -> Result<()> {
+    for (feature, on) in [
+        (Feature::Gro, true),
+        (Feature::TxChecksum, false),
+        (Feature::TxVlan, false),
+    ] {
+        features::set(netns, device, feature, on)?;
+    }
+    Ok(())
+}
+
+impl Hitless {
+    /// How many addresses the switch knows.
     ///
     /// # Errors
-    /// When the test run is refused.
-    pub fn introduce(&self, count: u32) -> Result<Duration> {
-        let mut all = Duration::ZERO;
-        for (netns, device, own, other) in [
-            (&self.sink, DEVICES[3], DESTINATIONS, SOURCES),
-            (&self.generator, DEVICES[0], SOURCES, DESTINATIONS),
-        ] {
-            let pattern = Pattern::Sequential {
-                src: Addresses { first: own, count },
-                dst: Addresses {
-                    first: other,
-                    count: 1,
-                },
-            };
-            let each = generator(netns, device, pattern)?.send(count)?;
-            all += each * count;
+    /// When it does not answer.
+    pub fn known(&self) -> Result<u64> {
+        let shown = self.switch.show("switch")?;
+        shown["fdb"]["used"]
+            .as_u64()
+            .with_context(|| format!("no fdb.used in {shown}"))
+    }
+}
+
+/// Where stations are heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Behind port 1, where the generator is.
+    Generator,
+    /// Behind port 2, where the sink is.
+    Sink,
+    /// Behind port 3.
+    Newcomers,
+}
+
+impl Path<Hitless> {
+    /// Lets `count` stations from address `first` on be heard again and again until the switch knows them all;
+    /// returns how long that took.
+    ///
+    /// # Errors
+    /// When it does not learn them.
+    pub fn learn(&self, side: Side, first: Mac, count: u32) -> Result<Duration> {
+        let [g0, _, _, s0] = DEVICES;
+        let (netns, device, target) = match side {
+            Side::Generator => (&self.generator, g0, DESTINATIONS),
+            Side::Sink => (&self.sink, s0, SOURCES),
+            Side::Newcomers => (&self.forwarder.newcomers, "n0", SOURCES),
+        };
+        let pattern = Pattern::Sequential {
+            src: Addresses { first, count },
+            dst: Addresses {
+                first: target,
+                count: 1,
+            },
+        };
+        let mut heard = generator(netns, device, pattern)?;
+        let before = self.forwarder.known()?;
+        let (start, mut passes) = (Instant::now(), 0);
+        loop {
+            let known = self.forwarder.known()? - before;
+            if known >= u64::from(count) {
+                return Ok(start.elapsed());
+            }
+            ensure!(
+                passes < MAX_PASSES,
+                "{known} of {count} stations are known after {passes} passes"
+            );
+            passes += 1;
+            let _pinned = Pinned::new(CPU)?;
+            heard.send(count)?;
         }
-        Ok(all)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Interleaved rounds, their medians, and ratios to a baseline.
+//! Interleaved rounds, their medians, and ratios to what is measured beside.
 
 use std::fmt;
 
@@ -7,14 +7,66 @@ use serde::Serialize;
 
 /// One thing to be measured.
 pub struct Subject<'a> {
-    /// Its name, unlike the others'.
-    pub name: &'static str,
-    /// The subject that it is compared with.
-    pub baseline: Option<&'static str>,
-    /// The least ratio to the baseline that the project promises.
-    pub target: Option<f64>,
-    /// Measures once.
-    pub measure: Box<dyn FnMut() -> Result<f64> + 'a>,
+    name: &'static str,
+    /// Baselines, and the least ratio to them that the project promises.
+    comparisons: Vec<(&'static str, Option<f64>)>,
+    limit: Option<Limit>,
+    measure: Box<dyn FnMut() -> Result<f64> + 'a>,
+}
+
+impl<'a> Subject<'a> {
+    /// Something measured by this function, under a name unlike the others'.
+    pub fn new(name: &'static str, measure: impl FnMut() -> Result<f64> + 'a) -> Self {
+        Self {
+            name,
+            comparisons: Vec::new(),
+            limit: None,
+            measure: Box::new(measure),
+        }
+    }
+
+    /// Compared with another subject.
+    #[must_use]
+    pub fn beside(mut self, baseline: &'static str) -> Self {
+        self.comparisons.push((baseline, None));
+        self
+    }
+
+    /// Promised to reach this ratio to another subject.
+    #[must_use]
+    pub fn promised(mut self, baseline: &'static str, ratio: f64) -> Self {
+        self.comparisons.push((baseline, Some(ratio)));
+        self
+    }
+
+    /// Promised to keep a limit.
+    #[must_use]
+    pub fn limited(mut self, limit: Limit) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}
+
+/// What the project promises of a figure itself.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// At least this.
+    AtLeast(f64),
+    /// At most this.
+    AtMost(f64),
+}
+
+/// A figure beside another.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ratio {
+    /// Name of the other.
+    pub baseline: String,
+    /// Median of the rounds' ratios.
+    pub ratio: f64,
+    /// The least that the project promises.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promised: Option<f64>,
 }
 
 /// The figures of one subject.
@@ -28,15 +80,14 @@ pub struct Figure {
     pub min: f64,
     /// Highest round.
     pub max: f64,
-    /// The subject that it is compared with.
+    /// Beside others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ratios: Vec<Ratio>,
+    /// What the project promises of the figure itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<String>,
-    /// Median of the rounds' ratios to the baseline.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ratio: Option<f64>,
-    /// The least ratio that the project promises.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<f64>,
+    pub limit: Option<Limit>,
+    /// Whether a promise was broken.
+    pub missed: bool,
 }
 
 /// A table of figures.
@@ -69,23 +120,14 @@ impl Table {
                 samples.push((subject.measure)().with_context(|| subject.name.to_owned())?);
             }
         }
+        let of = |name: &str| {
+            let place = subjects.iter().position(|s| s.name == name);
+            place.map(|place| samples[place].as_slice())
+        };
         let figures = subjects
             .iter()
             .zip(&samples)
-            .map(|(subject, own)| Figure {
-                name: subject.name.to_owned(),
-                median: median(own.clone()),
-                min: own.iter().copied().fold(f64::INFINITY, f64::min),
-                max: own.iter().copied().fold(0.0, f64::max),
-                baseline: subject.baseline.map(str::to_owned),
-                ratio: subject
-                    .baseline
-                    .and_then(|base| subjects.iter().position(|s| s.name == base))
-                    .map(|base| {
-                        median(own.iter().zip(&samples[base]).map(|(a, b)| a / b).collect())
-                    }),
-                target: subject.target,
-            })
+            .map(|(subject, own)| Figure::new(subject, own, of))
             .collect();
         Ok(Self {
             title: title.to_owned(),
@@ -95,17 +137,47 @@ impl Table {
         })
     }
 
-    /// The figures whose ratio is less than promised.
+    /// The figures that broke a promise.
     pub fn missed(&self) -> impl Iterator<Item = &Figure> {
-        self.figures.iter().filter(|f| f.is_missed())
+        self.figures.iter().filter(|figure| figure.missed)
     }
 }
 
 impl Figure {
-    /// Whether the ratio is less than promised.
-    #[must_use]
-    pub fn is_missed(&self) -> bool {
-        matches!((self.ratio, self.target), (Some(ratio), Some(target)) if ratio < target)
+    /// `others` gives the samples of a subject, round by round.
+    fn new<'a>(
+        subject: &Subject<'_>,
+        own: &[f64],
+        others: impl Fn(&str) -> Option<&'a [f64]>,
+    ) -> Self {
+        let middle = median(own.to_vec());
+        let ratios: Vec<Ratio> = subject
+            .comparisons
+            .iter()
+            .filter_map(|&(baseline, promised)| {
+                let base = others(baseline)?;
+                Some(Ratio {
+                    baseline: baseline.to_owned(),
+                    ratio: median(own.iter().zip(base).map(|(a, b)| a / b).collect()),
+                    promised,
+                })
+            })
+            .collect();
+        let short = |r: &Ratio| r.promised.is_some_and(|promised| r.ratio < promised);
+        let outside = match subject.limit {
+            Some(Limit::AtLeast(least)) => middle < least,
+            Some(Limit::AtMost(most)) => middle > most,
+            None => false,
+        };
+        Self {
+            name: subject.name.to_owned(),
+            median: middle,
+            min: own.iter().copied().fold(f64::INFINITY, f64::min),
+            max: own.iter().copied().fold(0.0, f64::max),
+            missed: outside || ratios.iter().any(short),
+            ratios,
+            limit: subject.limit,
+        }
     }
 }
 
@@ -121,31 +193,33 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            title,
+            unit,
+            rounds,
+            figures,
+        } = self;
         writeln!(
             f,
-            "{} ({}, medians of {} interleaved rounds)",
-            self.title, self.unit, self.rounds
+            "{title} ({unit}, medians of {rounds} interleaved rounds)"
         )?;
-        let width = self
-            .figures
-            .iter()
-            .map(|g| g.name.chars().count())
-            .max()
-            .unwrap_or(0);
-        for g in &self.figures {
-            write!(
-                f,
-                "  {:width$} {:>9.1}  ({:.1} to {:.1})",
-                g.name, g.median, g.min, g.max
-            )?;
-            if let (Some(ratio), Some(baseline)) = (g.ratio, &g.baseline) {
-                write!(f, "  {ratio:.2} of {baseline}")?;
+        let width = figures.iter().map(|g| g.name.chars().count()).max();
+        let width = width.unwrap_or(0);
+        for g in figures {
+            write!(f, "  {:width$} {:>9.1}", g.name, g.median)?;
+            write!(f, "  ({:.1} to {:.1})", g.min, g.max)?;
+            match g.limit {
+                Some(Limit::AtLeast(least)) => write!(f, "; promised at least {least}")?,
+                Some(Limit::AtMost(most)) => write!(f, "; promised at most {most}")?,
+                None => {}
             }
-            if let Some(target) = g.target {
-                let verdict = if g.is_missed() { "MISSED" } else { "met" };
-                write!(f, ", target {target:.2} {verdict}")?;
+            for r in &g.ratios {
+                write!(f, "; {:.2} of {}", r.ratio, r.baseline)?;
+                if let Some(promised) = r.promised {
+                    write!(f, " (promised {promised:.2})")?;
+                }
             }
-            writeln!(f)?;
+            writeln!(f, "{}", if g.missed { "  MISSED" } else { "" })?;
         }
         Ok(())
     }
@@ -168,24 +242,14 @@ mod tests {
         let order = RefCell::new(Vec::new());
         let series = |name, values: [f64; 3]| {
             let (order, mut next) = (&order, values.into_iter());
-            move || {
+            Subject::new(name, move || {
                 order.borrow_mut().push(name);
                 next.next().context("too many rounds")
-            }
+            })
         };
         let mut subjects = [
-            Subject {
-                name: "base",
-                baseline: None,
-                target: None,
-                measure: Box::new(series("base", [100.0, 50.0, 200.0])),
-            },
-            Subject {
-                name: "ours",
-                baseline: Some("base"),
-                target: Some(0.8),
-                measure: Box::new(series("ours", [90.0, 45.0, 100.0])),
-            },
+            series("base", [100.0, 50.0, 200.0]),
+            series("ours", [90.0, 45.0, 100.0]).promised("base", 0.8),
         ];
         let table = Table::measure("t", "kpps", 3, &mut subjects).unwrap();
         assert_eq!(
@@ -194,10 +258,32 @@ mod tests {
         );
         let ours = &table.figures[1];
         assert_eq!((ours.median, ours.min, ours.max), (90.0, 45.0, 100.0));
-        assert_eq!(ours.ratio, Some(0.9));
-        assert!(table.to_string().contains("0.90 of base, target 0.80 met"));
+        assert_eq!(ours.ratios[0].ratio, 0.9);
+        assert!(!ours.missed && table.missed().count() == 0);
+        assert!(
+            table
+                .to_string()
+                .contains("; 0.90 of base (promised 0.80)\n")
+        );
         // One round more than there are values fails and says where.
         let error = Table::measure("t", "kpps", 1, &mut subjects).unwrap_err();
         assert!(format!("{error:#}").starts_with("base"));
+    }
+
+    #[test]
+    fn broken_promises_are_named() {
+        let missed = |subject: Subject<'_>, value: f64| {
+            Figure::new(&subject, &[value], |name| {
+                (name == "base").then_some(&[10.0][..])
+            })
+            .missed
+        };
+        let subject = || Subject::new("s", || Ok(0.0));
+        for (value, is) in [(7.9, true), (8.0, false)] {
+            assert_eq!(missed(subject().promised("base", 0.8), value), is);
+            assert_eq!(missed(subject().limited(Limit::AtLeast(8.0)), value), is);
+            assert_eq!(missed(subject().limited(Limit::AtMost(7.95)), value), !is);
+            assert!(!missed(subject().beside("base"), value));
+        }
     }
 }
