@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use ebpf_build::{FALLBACK_TOOLCHAIN, LINKER_RELEASE, NoToolchain, Toolchain};
+use ebpf_build::{FALLBACK_TOOLCHAIN, INSTALLED_LINKER, LINKER_RELEASE, NoToolchain, Toolchain};
 
 use super::packages::{apt_install, has_apt};
 use crate::repo::{Repo, is_root, program};
@@ -125,6 +125,10 @@ pub fn install(repo: &Repo, reason: NoToolchain, remedy: Remedy) -> Result<Toolc
     if let Some(linker) = std::env::var_os("BPF_LINKER") {
         bail!("BPF_LINKER={} can not be used.\n{reason}", linker.display());
     }
+    if is_installed(repo) {
+        // It was refused for another reason, such as files of another user; installing changes nothing.
+        return Err(reason.into());
+    }
     install_linker(repo)?;
     ebpf_build::find(&repo.root).context("the linker was installed, and still")
 }
@@ -146,6 +150,18 @@ fn rustup() -> Result<()> {
         warnings: false,
     }
     .run(command)
+}
+
+/// Whether the linker that would be installed is there.
+fn is_installed(repo: &Repo) -> bool {
+    let linker = repo.root.join(INSTALLED_LINKER);
+    let about = Command::new(linker)
+        .arg("--version")
+        .stderr(Stdio::null())
+        .output();
+    about.is_ok_and(|about| {
+        String::from_utf8_lossy(&about.stdout).trim() == format!("bpf-linker {}", LINKER_RELEASE.0)
+    })
 }
 
 fn install_linker(repo: &Repo) -> Result<()> {
