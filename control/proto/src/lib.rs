@@ -2,5 +2,5 @@
 
 pub mod bridge;
 pub mod config;
-pub mod time;
 pub mod switch;
+pub mod time;

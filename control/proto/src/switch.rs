@@ -30,7 +30,9 @@ pub struct PortDevice {
 #[must_use]
 pub fn port_entry(port: PortNo, config: &PortConfig, device: &PortDevice) -> PortEntry {
     let storm = &config.storm_control;
-    let has_storm_control = [storm.broadcast, storm.multicast, storm.unknown_unicast].iter().any(Option::is_some);
+    let has_storm_control = [storm.broadcast, storm.multicast, storm.unknown_unicast]
+        .iter()
+        .any(Option::is_some);
     let bits = [
         (config.enabled, flag::ENABLED),
         (config.accept == AcceptFrames::Tagged, flag::TAGGED_ONLY),
@@ -51,7 +53,9 @@ pub fn port_entry(port: PortNo, config: &PortConfig, device: &PortDevice) -> Por
 /// The limits of a port.
 #[must_use]
 pub fn limiters(config: &PortConfig) -> PortLimiters {
-    let rate = |limit: Option<NonZeroU32>| limit.map_or(Bucket::default(), |r| Bucket::per_second(r.get()));
+    let rate = |limit: Option<NonZeroU32>| {
+        limit.map_or(Bucket::default(), |r| Bucket::per_second(r.get()))
+    };
     let storm = &config.storm_control;
     PortLimiters {
         broadcast: rate(storm.broadcast),
@@ -69,7 +73,15 @@ pub fn vlan_entries(config: &Config, up: &PortSet) -> BTreeMap<VlanId, VlanEntry
     let mut entries: BTreeMap<VlanId, VlanEntry> = config
         .vlans
         .keys()
-        .map(|&vlan| (vlan, VlanEntry { flags: vlan_flag::EXISTS, ..VlanEntry::default() }))
+        .map(|&vlan| {
+            (
+                vlan,
+                VlanEntry {
+                    flags: vlan_flag::EXISTS,
+                    ..VlanEntry::default()
+                },
+            )
+        })
         .collect();
     for (&port, settings) in &config.ports {
         for vlan in settings.tagged.iter().chain(&settings.untagged) {
@@ -112,8 +124,17 @@ mod tests {
 
     #[test]
     fn narrowing_never_opens() {
-        let installed = VlanEntry { forwarding: ports(&[1, 2]), learning: ports(&[2]), ..VlanEntry::default() };
-        let wanted = VlanEntry { forwarding: ports(&[2, 3]), learning: ports(&[3]), member: ports(&[2, 3]), ..VlanEntry::default() };
+        let installed = VlanEntry {
+            forwarding: ports(&[1, 2]),
+            learning: ports(&[2]),
+            ..VlanEntry::default()
+        };
+        let wanted = VlanEntry {
+            forwarding: ports(&[2, 3]),
+            learning: ports(&[3]),
+            member: ports(&[2, 3]),
+            ..VlanEntry::default()
+        };
         let step = narrowed(&installed, &wanted);
         assert_eq!(step.forwarding, ports(&[2]));
         assert!(step.learning.is_empty());

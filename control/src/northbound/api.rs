@@ -80,7 +80,7 @@ pub enum Request {
     },
     /// Makes a configured entry, in the place of a learned one if there is one; [`Reply::Done`].
     /// [`ErrorKind::Refused`] if the address has a configured entry already, is no station's, or the port is
-    /// no member of the VLAN. Lasts until hitlessd ends; the configuration file makes it permanent.
+    /// no member of the VLAN. Later masters keep it, until it is deleted or the hardware is taken down.
     CreateFdbEntry {
         /// The VLAN.
         vlan: VlanRef,

@@ -75,9 +75,12 @@ impl View<'_> {
         may_be_known(entry.key.mac())
             && match entry.flags {
                 0 => member && self.enabled.has(entry.port),
-                flag::STATIC => member,
-                BLACKHOLE => entry.port == 0,
-                _ => false,
+                // Whoever configured it.
+                flags => match flags & !flag::COMMAND {
+                    flag::STATIC => member,
+                    BLACKHOLE => entry.port == 0,
+                    _ => false,
+                },
             }
     }
 }

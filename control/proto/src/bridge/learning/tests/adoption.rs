@@ -42,8 +42,8 @@ fn seed_17_a_new_master_adopts_what_was_learned_and_writes_nothing() {
         );
     }
     let to = StaticTarget::Port(port(6));
-    old.create_static(at(1000), &switch.view(), vlan(10), mac(100), to)
-        .unwrap();
+    let statics = BTreeMap::from([((vlan(10), mac(100)), to)]);
+    old.reconcile_static(at(1000), &switch.view(), &statics);
     let wanted = old.table().page(Slot::START, 100);
     drop(old);
     let (mut new, adopted) = switch.start(Rules::default(), at(1000));
@@ -63,7 +63,6 @@ fn seed_17_a_new_master_adopts_what_was_learned_and_writes_nothing() {
         ),
         (15, 30, 61)
     );
-    let statics = BTreeMap::from([((vlan(10), mac(100)), to)]);
     assert_eq!(
         new.reconcile_static(at(1000), &switch.view(), &statics),
         Reconciled::default()
