@@ -272,14 +272,17 @@ fn bring_up(
     let lab = &topology.name;
     let mut booting = Vec::new();
     for (i, plan) in plans.iter().enumerate() {
-        let mut boot = Booting::create(lab, plan.node, &plan.spec, &plan.state.log)?;
+        let boot = Booting::create(lab, plan.node, &plan.spec, &plan.state.log)?;
         // Written before the node can outlive this process.
         state.nodes[i].init = Some(boot.init);
         state.nodes[i].netns_inode = Some(netns::inode_of(boot.init)?);
         store.write(state)?;
+        booting.push(boot);
+    }
+    // The nodes build their file systems at the same time.
+    for (boot, plan) in booting.iter_mut().zip(plans) {
         boot.ready()?;
         netns::attach(&plan.state.netns, boot.init)?;
-        booting.push(boot);
     }
     for link in &topology.links {
         netns::create(lab, link)?;
