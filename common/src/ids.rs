@@ -112,6 +112,17 @@ impl Mac {
     }
 }
 
+impl core::fmt::Debug for Mac {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let m = self.0;
+        write!(
+            f,
+            "{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}",
+            m[0], m[1], m[2], m[3], m[4], m[5]
+        )
+    }
+}
+
 #[cfg(feature = "std")]
 mod text {
     use super::{Mac, PortNo, VlanId};
@@ -176,18 +187,8 @@ mod text {
 
     impl fmt::Display for Mac {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            let m = self.0;
-            let text = format!(
-                "{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}",
-                m[0], m[1], m[2], m[3], m[4], m[5]
-            );
+            let text = format!("{self:?}");
             f.pad(&text)
-        }
-    }
-
-    impl fmt::Debug for Mac {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            fmt::Display::fmt(self, f)
         }
     }
 

@@ -4,9 +4,9 @@ use crate::{
     hw::boot_seconds,
     master::{Master, PortState},
     northbound::api::{
-        ApiError, CounterSet, CountersInfo, ErrorKind, FdbInfo, FdbKind, FdbPage, FdbRow, FdbTarget, HardwareWrites,
-        LearningInfo, LinkState, MAX_FDB_PAGE, ModuleInfo, OffloadState, PortCounterSet, PortInfo, Reply, Request,
-        SwitchInfo, VersionInfo, VlanInfo, VlanRef,
+        ApiError, CounterSet, CountersInfo, ErrorKind, FdbInfo, FdbKind, FdbPage, FdbRow,
+        FdbTarget, HardwareWrites, LearningInfo, LinkState, MAX_FDB_PAGE, ModuleInfo, OffloadState,
+        PortCounterSet, PortInfo, Reply, Request, SwitchInfo, VersionInfo, VlanInfo, VlanRef,
     },
     offload::Offload,
 };
@@ -32,7 +32,8 @@ struct Filter {
 
 impl Filter {
     fn matches(&self, entry: &FdbEntry) -> bool {
-        self.vlan.is_none_or(|v| entry.key.vlan() == Some(v)) && self.port.is_none_or(|p| entry.port == p.get())
+        self.vlan.is_none_or(|v| entry.key.vlan() == Some(v))
+            && self.port.is_none_or(|p| entry.port == p.get())
     }
 }
 
@@ -47,7 +48,13 @@ impl Master {
             Request::ShowSwitch {} => Ok(Reply::Switch(Box::new(self.show_switch()))),
             Request::ShowPorts { port } => self.show_ports(*port),
             Request::ShowVlan { vlan } => self.show_vlan(vlan.as_ref()),
-            Request::ShowFdb { vlan, port, mac, cursor, limit } => {
+            Request::ShowFdb {
+                vlan,
+                port,
+                mac,
+                cursor,
+                limit,
+            } => {
                 let filter = self.filter(vlan.as_ref(), *port)?;
                 Ok(Reply::Fdb(match mac {
                     Some(mac) => self.show_address(&filter, *mac),
@@ -57,18 +64,33 @@ impl Master {
             Request::ShowCounters {} => self.show_counters(),
             Request::ClearFdb { vlan, port, mac } => {
                 let Filter { vlan, port } = self.filter(vlan.as_ref(), *port)?;
-                let removed = self.learning.flush(&Flush { port, vlan, mac: *mac });
-                Ok(Reply::FdbCleared { removed: removed.into() })
+                let removed = self.learning.flush(&Flush {
+                    port,
+                    vlan,
+                    mac: *mac,
+                });
+                Ok(Reply::FdbCleared {
+                    removed: removed.into(),
+                })
             }
-            Request::CreateFdbEntry { vlan, mac, target } => self.create_fdb_entry(vlan, *mac, *target),
+            Request::CreateFdbEntry { vlan, mac, target } => {
+                self.create_fdb_entry(vlan, *mac, *target)
+            }
             Request::DeleteFdbEntry { vlan, mac } => {
                 let vlan = vlan.resolve(&self.config)?;
-                self.learning.delete_static(vlan, *mac).map_err(|e| refused(&e))?;
+                self.learning
+                    .delete_static(vlan, *mac)
+                    .map_err(|e| refused(&e))?;
                 Ok(Reply::Done {})
             }
             Request::ClearHardware {} => {
-                let removed = self.hardware.clear().map_err(|e| ApiError::new(ErrorKind::Hardware, e.to_string()))?;
-                Ok(Reply::HardwareCleared { pins: removed.pins as u64 })
+                let removed = self
+                    .hardware
+                    .clear()
+                    .map_err(|e| ApiError::new(ErrorKind::Hardware, e.to_string()))?;
+                Ok(Reply::HardwareCleared {
+                    pins: removed.pins as u64,
+                })
             }
         }
     }
@@ -83,7 +105,10 @@ impl Master {
 
     fn port_config(&self, port: PortNo) -> Result<&PortConfig, ApiError> {
         self.config.ports.get(&port).ok_or_else(|| {
-            ApiError::new(ErrorKind::NotFound, format!("port {port} is not configured; `show ports` lists those that are"))
+            ApiError::new(
+                ErrorKind::NotFound,
+                format!("port {port} is not configured; `show ports` lists those that are"),
+            )
         })
     }
 
@@ -93,7 +118,10 @@ impl Master {
         let table = self.learning.table();
         let used = table.len();
         let learned: u32 = PortNo::all().map(|p| self.learning.learned_on(p)).sum();
-        let small = self.hardware.writes().map(|(name, writes)| (name.to_string(), writes));
+        let small = self
+            .hardware
+            .writes()
+            .map(|(name, writes)| (name.to_string(), writes));
         SwitchInfo {
             name: self.config.switch.clone(),
             uptime_seconds: boot_seconds().saturating_sub(meta.created),
@@ -114,7 +142,11 @@ impl Master {
             },
             generation: self.generation,
             adopted: self.hardware.adopted,
-            hardware_writes: small.into_iter().chain([("FDB".to_string(), stats.writes)]).collect::<HardwareWrites>(),
+            hardware_writes: small
+                .into_iter()
+                .chain([("FDB".to_string(), stats.writes)])
+                .collect::<HardwareWrites>(),
+            repaired: self.repaired,
             config_file: self.config_file.clone(),
         }
     }
@@ -123,8 +155,14 @@ impl Master {
         if let Some(port) = only {
             self.port_config(port)?;
         }
-        let ports = self.config.ports.iter().filter(|(port, _)| only.is_none_or(|o| o == **port));
-        let infos = ports.map(|(&port, config)| self.port_info(port, config)).collect::<Result<_, _>>()?;
+        let ports = self
+            .config
+            .ports
+            .iter()
+            .filter(|(port, _)| only.is_none_or(|o| o == **port));
+        let infos = ports
+            .map(|(&port, config)| self.port_info(port, config))
+            .collect::<Result<_, _>>()?;
         Ok(Reply::Ports(infos))
     }
 
@@ -166,14 +204,26 @@ impl Master {
     }
 
     fn counters(&self, port: u16) -> Result<CounterSet, ApiError> {
-        let counters = self.hardware.counters.read(port).map_err(|e| ApiError::new(ErrorKind::Hardware, e.to_string()))?;
+        let counters = self
+            .hardware
+            .counters
+            .read(port)
+            .map_err(|e| ApiError::new(ErrorKind::Hardware, e.to_string()))?;
         Ok(CounterSet::from(&counters))
     }
 
     fn show_vlan(&self, only: Option<&VlanRef>) -> Result<Reply, ApiError> {
         let only = only.map(|v| v.resolve(&self.config)).transpose()?;
-        let vlans = self.config.vlans.iter().filter(|(vlan, _)| only.is_none_or(|o| o == **vlan));
-        Ok(Reply::Vlans(vlans.map(|(&vlan, config)| self.vlan_info(vlan, config)).collect()))
+        let vlans = self
+            .config
+            .vlans
+            .iter()
+            .filter(|(vlan, _)| only.is_none_or(|o| o == **vlan));
+        Ok(Reply::Vlans(
+            vlans
+                .map(|(&vlan, config)| self.vlan_info(vlan, config))
+                .collect(),
+        ))
     }
 
     fn vlan_info(&self, vlan: VlanId, config: &VlanConfig) -> VlanInfo {
@@ -182,7 +232,11 @@ impl Master {
             vlan,
             name: config.name.clone(),
             untagged: entry.untagged.iter().collect(),
-            tagged: entry.member.iter().filter(|p| !entry.untagged.has(p.get())).collect(),
+            tagged: entry
+                .member
+                .iter()
+                .filter(|p| !entry.untagged.has(p.get()))
+                .collect(),
             forwarding: entry.forwarding.iter().collect(),
             mac_count: self.learning.learned_in(vlan),
             mac_limit: config.mac_limit,
@@ -191,33 +245,63 @@ impl Master {
     }
 
     fn show_address(&self, filter: &Filter, mac: Mac) -> FdbPage {
-        let vlans = self.config.vlans.keys().filter(|v| filter.vlan.is_none_or(|f| f == **v));
-        let found = vlans.filter_map(|&vlan| self.learning.get(vlan, mac)).filter(|e| filter.matches(e));
-        FdbPage { entries: found.filter_map(|e| row(&e, self.epoch())).collect(), next: None }
+        let vlans = self
+            .config
+            .vlans
+            .keys()
+            .filter(|v| filter.vlan.is_none_or(|f| f == **v));
+        let found = vlans
+            .filter_map(|&vlan| self.learning.get(vlan, mac))
+            .filter(|e| filter.matches(e));
+        FdbPage {
+            entries: found.filter_map(|e| row(&e, self.epoch())).collect(),
+            next: None,
+        }
     }
 
     /// A page from a cursor on, which is a slot's number.
     fn show_fdb(&self, filter: &Filter, cursor: u64, limit: u32) -> FdbPage {
         let table = self.learning.table();
-        let limit = if (1..=MAX_FDB_PAGE).contains(&limit) { limit } else { MAX_FDB_PAGE } as usize;
+        let limit = if (1..=MAX_FDB_PAGE).contains(&limit) {
+            limit
+        } else {
+            MAX_FDB_PAGE
+        } as usize;
         let first = (cursor.min(u64::from(u32::MAX))) as u32;
         let end = first.saturating_add(PAGE_BUCKETS).min(table.buckets());
         let mut entries = Vec::new();
         for bucket in first..end {
             // A whole bucket at a time, so that the cursor is a bucket's number.
-            let found = table.scan(bucket..bucket + 1).map(|(_, entry): (Slot, FdbEntry)| entry);
-            entries.extend(found.filter(|e| filter.matches(e)).filter_map(|e| row(&e, self.epoch())));
-            if entries.len() + hitless_common::map::fdb::BUCKET_ENTRIES > limit.max(4) && bucket + 1 < table.buckets() {
-                return FdbPage { entries, next: Some(u64::from(bucket + 1)) };
+            let found = table
+                .scan(bucket..bucket + 1)
+                .map(|(_, entry): (Slot, FdbEntry)| entry);
+            entries.extend(
+                found
+                    .filter(|e| filter.matches(e))
+                    .filter_map(|e| row(&e, self.epoch())),
+            );
+            if entries.len() + hitless_common::map::fdb::BUCKET_ENTRIES > limit.max(4)
+                && bucket + 1 < table.buckets()
+            {
+                return FdbPage {
+                    entries,
+                    next: Some(u64::from(bucket + 1)),
+                };
             }
         }
-        FdbPage { entries, next: (end < table.buckets()).then_some(u64::from(end)) }
+        FdbPage {
+            entries,
+            next: (end < table.buckets()).then_some(u64::from(end)),
+        }
     }
 
     fn show_counters(&self) -> Result<Reply, ApiError> {
         let mut ports = Vec::new();
         for &port in self.config.ports.keys() {
-            ports.push(PortCounterSet { port, counters: self.counters(port.get())? });
+            ports.push(PortCounterSet {
+                port,
+                counters: self.counters(port.get())?,
+            });
         }
         let no_port = self.counters(0)?;
         let stats = self.learning.stats();
@@ -232,11 +316,22 @@ impl Master {
             refused: stats.refused,
             deferred: ports.iter().map(|p| p.counters.learn_deferred).sum(),
         };
-        let frames = self.control_frames.iter().map(|(protocol, &n)| (protocol.to_string(), n)).collect();
-        Ok(Reply::Counters(Box::new(CountersInfo::new(ports, no_port, frames, learning))))
+        let frames = self
+            .control_frames
+            .iter()
+            .map(|(protocol, &n)| (protocol.to_string(), n))
+            .collect();
+        Ok(Reply::Counters(Box::new(CountersInfo::new(
+            ports, no_port, frames, learning,
+        ))))
     }
 
-    fn create_fdb_entry(&mut self, vlan: &VlanRef, mac: Mac, target: FdbTarget) -> Result<Reply, ApiError> {
+    fn create_fdb_entry(
+        &mut self,
+        vlan: &VlanRef,
+        mac: Mac,
+        target: FdbTarget,
+    ) -> Result<Reply, ApiError> {
         let vlan = vlan.resolve(&self.config)?;
         let target = match target {
             FdbTarget::Port(port) => {
@@ -245,9 +340,14 @@ impl Master {
             }
             FdbTarget::Blackhole => StaticTarget::Blackhole,
         };
-        let known = self.learning.get(vlan, mac).is_some_and(|e| Kind::of(e.flags) != Kind::Dynamic);
+        let known = self
+            .learning
+            .get(vlan, mac)
+            .is_some_and(|e| Kind::of(e.flags) != Kind::Dynamic);
         if known {
-            let message = format!("{mac} has a configured entry in VLAN {vlan} already; delete it first: delete fdbentry {mac} vlan {vlan}");
+            let message = format!(
+                "{mac} has a configured entry in VLAN {vlan} already; delete it first: delete fdbentry {mac} vlan {vlan}"
+            );
             return Err(ApiError::new(ErrorKind::Refused, message));
         }
         match self.create_static(vlan, mac, target) {
@@ -256,7 +356,12 @@ impl Master {
         }
     }
 
-    fn create_static(&mut self, vlan: VlanId, mac: Mac, target: StaticTarget) -> Result<Outcome, StaticError> {
+    fn create_static(
+        &mut self,
+        vlan: VlanId,
+        mac: Mac,
+        target: StaticTarget,
+    ) -> Result<Outcome, StaticError> {
         let epoch = self.epoch();
         let (learning, view) = self.learning_and_view();
         let view: View<'_> = view;
@@ -280,6 +385,16 @@ fn row(entry: &FdbEntry, now: Epoch) -> Option<FdbRow> {
         Kind::Static => FdbKind::Static,
         Kind::Blackhole => FdbKind::Blackhole,
     };
-    let age_seconds = if kind == FdbKind::Dynamic { now.seconds_since(Epoch::new(entry.epoch)) } else { 0 };
-    Some(FdbRow { vlan: entry.key.vlan()?, mac: entry.key.mac(), port: PortNo::new(entry.port), kind, age_seconds })
+    let age_seconds = if kind == FdbKind::Dynamic {
+        now.seconds_since(Epoch::new(entry.epoch))
+    } else {
+        0
+    };
+    Some(FdbRow {
+        vlan: entry.key.vlan()?,
+        mac: entry.key.mac(),
+        port: PortNo::new(entry.port),
+        kind,
+        age_seconds,
+    })
 }

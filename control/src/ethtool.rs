@@ -39,7 +39,10 @@ impl Ethtool {
     pub fn new(device: &str) -> io::Result<Self> {
         // Any socket will do; this one is bound to an address that needs no interface to be up.
         let socket = std::net::UdpSocket::bind(("0.0.0.0", 0))?;
-        Ok(Self { socket, device: device.into() })
+        Ok(Self {
+            socket,
+            device: device.into(),
+        })
     }
 
     /// The driver's name.
@@ -47,7 +50,11 @@ impl Ethtool {
     /// # Errors
     /// What the driver says.
     pub fn driver(&self) -> io::Result<String> {
-        let mut info = DriverInfo { command: ETHTOOL_GDRVINFO, driver: [0; 32], rest: [0; 160] };
+        let mut info = DriverInfo {
+            command: ETHTOOL_GDRVINFO,
+            driver: [0; 32],
+            rest: [0; 160],
+        };
         self.call((&raw mut info).cast())?;
         let name = CStr::from_bytes_until_nul(&info.driver).map_err(io::Error::other)?;
         Ok(name.to_string_lossy().into_owned())
@@ -91,7 +98,10 @@ impl Ethtool {
     /// What the driver says, for instance that it can not.
     pub fn set_rx_vlan_off(&self) -> io::Result<()> {
         let flags = self.get(ETHTOOL_GFLAGS)? & !FLAG_RX_VLAN;
-        let mut value = Value { command: ETHTOOL_SFLAGS, data: flags };
+        let mut value = Value {
+            command: ETHTOOL_SFLAGS,
+            data: flags,
+        };
         self.call((&raw mut value).cast())
     }
 
@@ -106,14 +116,22 @@ impl Ethtool {
         let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
         let name = self.device.as_bytes();
         if name.len() >= request.ifr_name.len() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the device name is too long"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the device name is too long",
+            ));
         }
         for (to, from) in request.ifr_name.iter_mut().zip(name) {
             *to = *from as libc::c_char;
         }
         request.ifr_ifru.ifru_data = data;
         // SAFETY: `data` points to a structure of the size that its command asks for, alive across the call.
-        let result = unsafe { libc::ioctl(self.socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        let result =
+            unsafe { libc::ioctl(self.socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) };
+        if result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 }

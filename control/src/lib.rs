@@ -6,8 +6,8 @@ pub mod master;
 pub mod netlink;
 pub mod offload;
 
+pub mod answer;
 pub mod cli;
 pub mod config_file;
-pub mod answer;
-pub mod run;
 pub mod northbound;
+pub mod run;

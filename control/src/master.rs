@@ -14,6 +14,7 @@ use hitless_common::{
         vlans::{ENTRIES, PortSet, VlanEntry},
     },
 };
+use hitless_ha::audit::{self, Change, Effect};
 use hitless_proto::{
     bridge::{
         cells,
@@ -72,8 +73,8 @@ pub struct Master {
     pub control_frames: ControlFrames,
     /// Which master of this hardware this one is.
     pub generation: u64,
-    /// Entries of small tables that had to be repaired.
-    pub healed: u64,
+    /// Entries of the hardware that somebody else had changed and that the audit repaired.
+    pub repaired: u64,
     netlink: Netlink,
     /// VLANS as it should be, by VLAN id.
     vlans: Vec<VlanEntry>,
@@ -91,7 +92,12 @@ impl Master {
     ///
     /// # Errors
     /// If the hardware can not be had; nothing is changed then.
-    pub async fn start(config: Config, config_file: PathBuf, netlink: Netlink, log_level: u8) -> Result<Self> {
+    pub async fn start(
+        config: Config,
+        config_file: PathBuf,
+        netlink: Netlink,
+        log_level: u8,
+    ) -> Result<Self> {
         let began = Instant::now();
         let hardware = Hardware::open(config.switch.as_str(), config.fdb.size, log_level)?;
         let opened = began.elapsed();
@@ -100,15 +106,25 @@ impl Master {
 
         let vlans = wanted_vlans(&config, &PortSet::EMPTY);
         let rules = rules(&config, &hardware);
-        let cells = cells::Hardware::new(hardware.fdb).map_err(|e| anyhow::anyhow!("FDB: {e:?}"))?;
+        let cells =
+            cells::Hardware::new(hardware.fdb).map_err(|e| anyhow::anyhow!("FDB: {e:?}"))?;
         let began = Instant::now();
-        let view = View { vlans: &vlans, enabled: enabled(&config) };
-        let memory = shadow_memory(hardware.fdb.len()).context("memory for the software copy of the FDB")?;
-        let (learning, adopted) = Learning::adopt(cells, hardware.fdb_seed, memory, rules, &view, epoch);
+        let view = View {
+            vlans: &vlans,
+            enabled: enabled(&config),
+        };
+        let memory =
+            shadow_memory(hardware.fdb.len()).context("memory for the software copy of the FDB")?;
+        let (learning, adopted) =
+            Learning::adopt(cells, hardware.fdb_seed, memory, rules, &view, epoch);
         let adopting = began.elapsed();
 
         let enabled = enabled(&config);
-        let ports = config.ports.keys().map(|&port| (port, PortState::default())).collect();
+        let ports = config
+            .ports
+            .keys()
+            .map(|&port| (port, PortState::default()))
+            .collect();
         let mut master = Self {
             config,
             config_file,
@@ -117,7 +133,7 @@ impl Master {
             ports,
             control_frames: ControlFrames::new(),
             generation,
-            healed: 0,
+            repaired: 0,
             netlink,
             vlans,
             enabled,
@@ -177,7 +193,11 @@ impl Master {
             }
             LinkChange::Overrun => {
                 warn!("the kernel dropped interface messages; listing the interfaces anew");
-                let devices = self.netlink.devices().await.context("after lost interface messages")?;
+                let devices = self
+                    .netlink
+                    .devices()
+                    .await
+                    .context("after lost interface messages")?;
                 let gone: Vec<u32> = self
                     .ports
                     .values()
@@ -200,15 +220,30 @@ impl Master {
     async fn note_device(&mut self, device: Device) -> bool {
         // A device that took another name is no longer the port's.
         let renamed = self.ports.iter().any(|(port, state)| {
-            state.device.as_ref().is_some_and(|d| d.ifindex == device.ifindex)
-                && self.config.ports.get(port).is_some_and(|c| c.device.as_str() != device.name)
+            state
+                .device
+                .as_ref()
+                .is_some_and(|d| d.ifindex == device.ifindex)
+                && self
+                    .config
+                    .ports
+                    .get(port)
+                    .is_some_and(|c| c.device.as_str() != device.name)
         });
         if renamed {
             self.forget_device(device.ifindex);
         }
-        let found = self.config.ports.iter().find(|(_, config)| config.device.as_str() == device.name);
-        let Some((&port, config)) = found else { return renamed };
-        let Some(state) = self.ports.get_mut(&port) else { return renamed };
+        let found = self
+            .config
+            .ports
+            .iter()
+            .find(|(_, config)| config.device.as_str() == device.name);
+        let Some((&port, config)) = found else {
+            return renamed;
+        };
+        let Some(state) = self.ports.get_mut(&port) else {
+            return renamed;
+        };
         let before = state.device.replace(device.clone());
         if before.as_ref() == Some(&device) {
             return renamed;
@@ -232,8 +267,13 @@ impl Master {
     }
 
     fn forget_device(&mut self, ifindex: u32) -> bool {
-        let found = self.ports.iter_mut().find(|(_, s)| s.device.as_ref().is_some_and(|d| d.ifindex == ifindex));
-        let Some((port, state)) = found else { return false };
+        let found = self
+            .ports
+            .iter_mut()
+            .find(|(_, s)| s.device.as_ref().is_some_and(|d| d.ifindex == ifindex));
+        let Some((port, state)) = found else {
+            return false;
+        };
         info!(%port, ifindex, "the port's device is gone");
         *state = PortState::default();
         self.hardware.xdp_tx.refresh();
@@ -254,7 +294,11 @@ impl Master {
 
     /// The ports on which frames can pass.
     fn up_ports(&self) -> PortSet {
-        self.ports.iter().filter(|(port, state)| self.is_up(**port, state)).map(|(&port, _)| port).collect()
+        self.ports
+            .iter()
+            .filter(|(port, state)| self.is_up(**port, state))
+            .map(|(&port, _)| port)
+            .collect()
     }
 
     /// Whether a port is enabled, its device has a link, and our program runs on that device: also one that an
@@ -263,18 +307,26 @@ impl Master {
         let attached = self.hardware.links.get(port, Hook::Tc).map(|a| a.ifindex);
         self.enabled.has(port.get())
             && state.fault.is_none()
-            && state.device.as_ref().is_some_and(|d| d.link_up && attached == Some(d.ifindex))
+            && state
+                .device
+                .as_ref()
+                .is_some_and(|d| d.link_up && attached == Some(d.ifindex))
     }
 
-    fn program_vlans(&mut self, narrow: bool) {
-        for (vid, wanted) in (0..).zip(&self.vlans) {
-            let Some(installed) = self.hardware.vlans.get(vid) else { continue };
-            let value = if narrow { switch::narrowed(installed, wanted) } else { *wanted };
-            // A first step that would close nothing is no step: one write must do where one can.
-            if narrow && value.forwarding == installed.forwarding && value.learning == installed.learning {
+    /// Writes the differences between VLANS as it should be and as it is: only those that stop frames, or all.
+    fn program_vlans(&mut self, closing_only: bool) {
+        let installed = self.hardware.vlans.iter().map(|(vid, entry)| (vid, *entry));
+        let wanted = (0..).zip(self.vlans.iter().copied());
+        for change in audit::diff(wanted, installed, vlan_effect) {
+            let (vid, from, to) = match change {
+                Change::Update { key, from, to } => (key, from, to),
+                Change::Add { key, value } => (key, VlanEntry::default(), value),
+                Change::Delete { key, was } => (key, was, VlanEntry::default()),
+            };
+            if closing_only && switch::narrowed(&from, &to) != to {
                 continue;
             }
-            if let Err(e) = self.hardware.vlans.set(vid, value) {
+            if let Err(e) = self.hardware.vlans.set(vid, to) {
                 error!(vlan = vid, "{e}");
             }
         }
@@ -288,11 +340,19 @@ impl Master {
             }
         }
         let hardware = &mut self.hardware;
-        let stale = hardware.ports.retain(|e| wanted.values().any(|w| w.ifindex == e.ifindex && w.port == e.port));
+        let stale = hardware.ports.retain(|e| {
+            wanted
+                .values()
+                .any(|w| w.ifindex == e.ifindex && w.port == e.port)
+        });
         if let Err(e) = stale {
             error!("{e}");
         }
-        let unused: Vec<PortNo> = hardware.links.ports().filter(|port| !wanted.contains_key(port)).collect();
+        let unused: Vec<PortNo> = hardware
+            .links
+            .ports()
+            .filter(|port| !wanted.contains_key(port))
+            .collect();
         for port in unused {
             for hook in [Hook::Xdp, Hook::Tc] {
                 if let Err(e) = hardware.links.detach(port, hook) {
@@ -303,9 +363,18 @@ impl Master {
         let mut faults = Vec::new();
         for port in PortNo::all() {
             let entry = wanted.get(&port).copied().unwrap_or_default();
-            let limits = self.config.ports.get(&port).map(switch::limiters).unwrap_or_default();
+            let limits = self
+                .config
+                .ports
+                .get(&port)
+                .map(switch::limiters)
+                .unwrap_or_default();
             // XDP may redirect only to what is in XDP_TX: in before it is said, out after.
-            let redirects = if entry.flags & flag::XDP_OUT != 0 { entry.ifindex } else { 0 };
+            let redirects = if entry.flags & flag::XDP_OUT != 0 {
+                entry.ifindex
+            } else {
+                0
+            };
             let mut program = || {
                 hardware.limiters.set(port, limits)?;
                 if redirects != 0 {
@@ -313,7 +382,11 @@ impl Master {
                 }
                 hardware.egress.set(u32::from(port.get()), entry)?;
                 hardware.xdp_tx.set(port, redirects)?;
-                if entry.ifindex == 0 { Ok(false) } else { hardware.ports.set(entry) }
+                if entry.ifindex == 0 {
+                    Ok(false)
+                } else {
+                    hardware.ports.set(entry)
+                }
             };
             let programmed = program();
             if let Err(e) = programmed {
@@ -335,13 +408,28 @@ impl Master {
     }
 
     fn attach_port(&mut self, port: PortNo) -> Result<(), HwError> {
-        let Some(state) = self.ports.get_mut(&port) else { return Ok(()) };
-        let (Some(device), Some(choice)) = (&state.device, &mut state.choice) else { return Ok(()) };
+        let Some(state) = self.ports.get_mut(&port) else {
+            return Ok(());
+        };
+        let (Some(device), Some(choice)) = (&state.device, &mut state.choice) else {
+            return Ok(());
+        };
         let hardware = &mut self.hardware;
-        hardware.links.attach(&mut hardware.programs, port, Hook::Tc, &device.name, device.ifindex)?;
+        hardware.links.attach(
+            &mut hardware.programs,
+            port,
+            Hook::Tc,
+            &device.name,
+            device.ifindex,
+        )?;
         if choice.offload == Offload::Xdp {
-            let attached =
-                hardware.links.attach(&mut hardware.programs, port, Hook::Xdp, &device.name, device.ifindex);
+            let attached = hardware.links.attach(
+                &mut hardware.programs,
+                port,
+                Hook::Xdp,
+                &device.name,
+                device.ifindex,
+            );
             if let Err(e) = attached {
                 *choice = Choice {
                     offload: Offload::Tc,
@@ -371,16 +459,26 @@ impl Master {
     /// Forgets what was learned behind ports on which nothing passes.
     fn flush_down_ports(&mut self) {
         let up = self.up_ports();
-        let down: Vec<PortNo> = PortNo::all().filter(|p| !up.has(p.get()) && self.learning.learned_on(*p) > 0).collect();
+        let down: Vec<PortNo> = PortNo::all()
+            .filter(|p| !up.has(p.get()) && self.learning.learned_on(*p) > 0)
+            .collect();
         for port in down {
-            let flushed = self.learning.flush(&Flush { port: Some(port), ..Flush::default() });
+            let flushed = self.learning.flush(&Flush {
+                port: Some(port),
+                ..Flush::default()
+            });
             debug!(%port, flushed, "the port is down: its addresses are forgotten");
         }
     }
 
     fn reconcile_static(&mut self) {
-        let view = View { vlans: &self.vlans, enabled: self.enabled };
-        let done = self.learning.reconcile_static(self.epoch, &view, &self.config.fdb.static_entries);
+        let view = View {
+            vlans: &self.vlans,
+            enabled: self.enabled,
+        };
+        let done =
+            self.learning
+                .reconcile_static(self.epoch, &view, &self.config.fdb.static_entries);
         for why in done.failed {
             error!("a static entry of the configuration can not be made: {why}");
         }
@@ -388,14 +486,21 @@ impl Master {
 
     /// Learns the sources that the data path reports.
     pub fn on_learn_events(&mut self, events: &[LearnEvent]) {
-        let view = View { vlans: &self.vlans, enabled: self.enabled };
-        self.learning.learn_all(self.epoch, &view, events, |_, _| {});
+        let view = View {
+            vlans: &self.vlans,
+            enabled: self.enabled,
+        };
+        self.learning
+            .learn_all(self.epoch, &view, events, |_, _| {});
     }
 
     /// After a batch of learning events: lets the data path report again what is still unknown, and tells the
     /// operator what should be known.
     pub fn end_learn_round(&mut self) {
-        self.hardware.meta.learn_round().fetch_add(1, Ordering::Relaxed);
+        self.hardware
+            .meta
+            .learn_round()
+            .fetch_add(1, Ordering::Relaxed);
         for notice in self.learning.take_notices() {
             report(&notice);
         }
@@ -405,12 +510,24 @@ impl Master {
     pub fn on_control_frame(&mut self, header: &PuntHeader, frame: &[u8]) {
         let protocol = control::classify(frame);
         *self.control_frames.entry(protocol).or_default() += 1;
-        debug!(port = header.port, tagged = header.tagged != 0, ?protocol, bytes = frame.len(), "control frame");
+        debug!(
+            port = header.port,
+            tagged = header.tagged != 0,
+            ?protocol,
+            bytes = frame.len(),
+            "control frame"
+        );
     }
 
     /// Once a second: advances the epoch, ages, audits.
     pub async fn on_second(&mut self) {
-        self.epoch = Epoch::new(self.hardware.meta.epoch().fetch_add(1, Ordering::Relaxed).wrapping_add(1));
+        self.epoch = Epoch::new(
+            self.hardware
+                .meta
+                .epoch()
+                .fetch_add(1, Ordering::Relaxed)
+                .wrapping_add(1),
+        );
         // Sources that were reported and refused come up again.
         self.end_learn_round();
         self.age().await;
@@ -422,7 +539,9 @@ impl Master {
 
     /// Ages a share of the table: a pass takes a twentieth of the ageing time, 15 s at most.
     async fn age(&mut self) {
-        let Some(ageing) = self.config.fdb.ageing_seconds else { return };
+        let Some(ageing) = self.config.fdb.ageing_seconds else {
+            return;
+        };
         let seconds = (ageing / 20).clamp(1, 15);
         let mut left = self.hardware.fdb_buckets.div_ceil(seconds);
         while left > 0 {
@@ -440,7 +559,9 @@ impl Master {
         let mut repaired = 0;
         while left > 0 {
             let buckets = left.min(SLICE_BUCKETS);
-            let slice = self.learning.audit_slice(self.epoch, self.audit_from, buckets);
+            let slice = self
+                .learning
+                .audit_slice(self.epoch, self.audit_from, buckets);
             repaired += u64::from(slice.changed);
             self.audit_from = slice.next.unwrap_or(Slot::START);
             left -= buckets;
@@ -454,22 +575,38 @@ impl Master {
             repaired += heal(self.hardware.egress.heal(u32::from(port.get())));
         }
         let slots = self.hardware.ports.table();
-        for slot in (0..slots.len()).filter(|s| slots.get(*s).is_some_and(|e| e.ifindex != 0)).collect::<Vec<_>>() {
+        for slot in (0..slots.len())
+            .filter(|s| slots.get(*s).is_some_and(|e| e.ifindex != 0))
+            .collect::<Vec<_>>()
+        {
             repaired += heal(slots.heal(slot));
         }
         if repaired > 0 {
-            self.healed += repaired;
-            warn!(repaired, "the hardware differed from the software copy and was repaired");
+            self.repaired += repaired;
+            warn!(
+                repaired,
+                "the hardware differed from the software copy and was repaired"
+            );
         }
     }
 
     /// Decides anew about ports that are to take XDP, since nobody tells when a far end changes.
     async fn look_at_far_ends(&mut self) {
         let mut changed = false;
-        for (port, config) in self.config.ports.iter().filter(|(_, c)| c.offload == OffloadMode::Xdp) {
-            let Some(state) = self.ports.get_mut(port) else { continue };
-            let Some(device) = state.device.as_ref().filter(|d| d.far_end.is_some()) else { continue };
-            let choice = offload::choose(config, &offload::facts(&self.netlink, config, device).await);
+        for (port, config) in self
+            .config
+            .ports
+            .iter()
+            .filter(|(_, c)| c.offload == OffloadMode::Xdp)
+        {
+            let Some(state) = self.ports.get_mut(port) else {
+                continue;
+            };
+            let Some(device) = state.device.as_ref().filter(|d| d.far_end.is_some()) else {
+                continue;
+            };
+            let choice =
+                offload::choose(config, &offload::facts(&self.netlink, config, device).await);
             if state.choice.as_ref() != Some(&choice) {
                 info!(%port, "{}", choice.reason);
                 state.choice = Some(choice);
@@ -490,12 +627,37 @@ impl Master {
     /// VLANS as it should be, and with it what the hardware holds.
     #[must_use]
     pub fn vlan(&self, vlan: VlanId) -> VlanEntry {
-        self.vlans.get(usize::from(vlan.get())).copied().unwrap_or_default()
+        self.vlans
+            .get(usize::from(vlan.get()))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The forwarding database, and what it may hold.
     pub fn learning_and_view(&mut self) -> (&mut Learning<'static>, View<'_>) {
-        (&mut self.learning, View { vlans: &self.vlans, enabled: self.enabled })
+        (
+            &mut self.learning,
+            View {
+                vlans: &self.vlans,
+                enabled: self.enabled,
+            },
+        )
+    }
+}
+
+/// What a change of VLANS does to frames: the table has the same keys on both sides, so every change is an update.
+fn vlan_effect(change: &Change<u32, VlanEntry>) -> Effect<VlanEntry> {
+    match change {
+        Change::Update { from, to, .. } => {
+            let between = switch::narrowed(from, to);
+            if between == *to {
+                Effect::Closes
+            } else {
+                Effect::Both { between }
+            }
+        }
+        Change::Add { .. } => Effect::Opens,
+        Change::Delete { .. } => Effect::Closes,
     }
 }
 
@@ -520,7 +682,12 @@ fn wanted_vlans(config: &Config, up: &PortSet) -> Vec<VlanEntry> {
 
 /// The ports that are enabled in the configuration.
 fn enabled(config: &Config) -> PortSet {
-    config.ports.iter().filter(|(_, p): &(_, &PortConfig)| p.enabled).map(|(&port, _)| port).collect()
+    config
+        .ports
+        .iter()
+        .filter(|(_, p): &(_, &PortConfig)| p.enabled)
+        .map(|(&port, _)| port)
+        .collect()
 }
 
 /// The rules, within what the table in use can hold.
@@ -546,7 +713,10 @@ fn quieten(device: &str) {
     if std::path::Path::new(&path).exists()
         && let Err(e) = std::fs::write(&path, "1")
     {
-        warn!(device, "the kernel may send IPv6 frames of its own out of this port: can not write {path}: {e}");
+        warn!(
+            device,
+            "the kernel may send IPv6 frames of its own out of this port: can not write {path}: {e}"
+        );
     }
 }
 
@@ -558,10 +728,18 @@ fn report(notice: &Notice) {
         Notice::VlanLimit { vlan, limit } => {
             warn!(%vlan, "the VLAN has learned its limit of {limit} addresses (mac_limit); frames to others are flooded");
         }
-        Notice::Held { vlan, mac, port, seen_on, seconds } => warn!(
+        Notice::Held {
+            vlan,
+            mac,
+            port,
+            seen_on,
+            seconds,
+        } => warn!(
             %vlan, %mac, "the address moves between port {port} and port {seen_on} too often and is held on port {port} \
              for {seconds} s: a loop, or the address is used twice"
         ),
-        Notice::Full(full) => warn!("the FDB is full ({full}); frames to further addresses are flooded"),
+        Notice::Full(full) => {
+            warn!("the FDB is full ({full}); frames to further addresses are flooded")
+        }
     }
 }

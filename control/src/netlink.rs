@@ -82,7 +82,9 @@ impl Netlink {
         let (connection, handle, messages) =
             new_multicast_connection(&[MulticastGroup::Link]).context("open a netlink socket")?;
         tokio::spawn(connection);
-        let messages = messages.filter_map(|(message, _)| async { change(message) }).boxed();
+        let messages = messages
+            .filter_map(|(message, _)| async { change(message) })
+            .boxed();
         Ok((Self { handle }, LinkChanges { messages }))
     }
 
@@ -112,7 +114,12 @@ impl Netlink {
             .set(link.build())
             .execute()
             .await
-            .with_context(|| format!("set device {ifindex} {}", if up { "up and promiscuous" } else { "down" }))
+            .with_context(|| {
+                format!(
+                    "set device {ifindex} {}",
+                    if up { "up and promiscuous" } else { "down" }
+                )
+            })
     }
 
     /// The identifier that our namespace has for another one; `None` if it has none.
@@ -124,9 +131,15 @@ impl Netlink {
         message.attributes = vec![NsidAttribute::Fd(namespace.as_raw_fd() as u32)];
         let mut request = NetlinkMessage::from(RouteNetlinkMessage::GetNsId(message));
         request.header.flags = netlink_packet_core::NLM_F_REQUEST;
-        let mut answers = self.handle.clone().request(request).context("ask for a namespace's identifier")?;
+        let mut answers = self
+            .handle
+            .clone()
+            .request(request)
+            .context("ask for a namespace's identifier")?;
         while let Some(answer) = answers.next().await {
-            if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNsId(found)) = answer.payload {
+            if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNsId(found)) =
+                answer.payload
+            {
                 return Ok(found.attributes.iter().find_map(|a| match a {
                     NsidAttribute::Id(id) if *id >= 0 => Some(*id),
                     _ => None,
@@ -139,9 +152,13 @@ impl Netlink {
 
 fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<LinkChange> {
     match message.payload {
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => device(&link).map(LinkChange::Present),
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+            device(&link).map(LinkChange::Present)
+        }
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
-            Some(LinkChange::Gone { ifindex: link.header.index })
+            Some(LinkChange::Gone {
+                ifindex: link.header.index,
+            })
         }
         NetlinkPayload::Overrun(_) => Some(LinkChange::Overrun),
         _ => None,
@@ -178,7 +195,9 @@ fn device(message: &LinkMessage) -> Option<Device> {
         admin_up: flags.contains(LinkFlags::Up),
         link_up: flags.contains(LinkFlags::Up | LinkFlags::LowerUp),
         promiscuous: flags.contains(LinkFlags::Promisc),
-        far_end: peer.filter(|_| is_veth).map(|ifindex| FarEndPlace { ifindex, nsid }),
+        far_end: peer
+            .filter(|_| is_veth)
+            .map(|ifindex| FarEndPlace { ifindex, nsid }),
         kind,
     })
 }

@@ -66,12 +66,18 @@ impl FarEnd {
     fn lacks(&self) -> Vec<&'static str> {
         match self {
             Self::Hidden => Vec::new(),
-            Self::Seen { gro, tx_checksum, tx_vlan } => {
-                [(!gro, "gro on"), (*tx_checksum, "tx off"), (*tx_vlan, "txvlan off")]
-                    .into_iter()
-                    .filter_map(|(lacks, setting)| lacks.then_some(setting))
-                    .collect()
-            }
+            Self::Seen {
+                gro,
+                tx_checksum,
+                tx_vlan,
+            } => [
+                (!gro, "gro on"),
+                (*tx_checksum, "tx off"),
+                (*tx_vlan, "txvlan off"),
+            ]
+            .into_iter()
+            .filter_map(|(lacks, setting)| lacks.then_some(setting))
+            .collect(),
         }
     }
 }
@@ -82,13 +88,22 @@ const VIRTUAL: [&str; 4] = ["veth", "virtio_net", "tun", "tap"];
 /// Chooses a hook for a port. Pure: the facts are all it looks at.
 #[must_use]
 pub fn choose(config: &PortConfig, facts: &Facts) -> Choice {
-    let tc = |reason: String| Choice { offload: Offload::Tc, reason, takes_redirects: false };
-    let xdp = |reason: String| Choice { offload: Offload::Xdp, reason, takes_redirects: true };
+    let tc = |reason: String| Choice {
+        offload: Offload::Tc,
+        reason,
+        takes_redirects: false,
+    };
+    let xdp = |reason: String| Choice {
+        offload: Offload::Xdp,
+        reason,
+        takes_redirects: true,
+    };
     match config.offload {
         OffloadMode::Tc => tc("configured".into()),
-        OffloadMode::Auto if VIRTUAL.contains(&facts.driver.as_str()) => {
-            tc(format!("auto: {} is faster and takes every offload of its peer in TC", facts.driver))
-        }
+        OffloadMode::Auto if VIRTUAL.contains(&facts.driver.as_str()) => tc(format!(
+            "auto: {} is faster and takes every offload of its peer in TC",
+            facts.driver
+        )),
         OffloadMode::Auto | OffloadMode::Xdp if facts.tags_taken.is_some() => tc(format!(
             "XDP would not see VLAN tags: {}",
             facts.tags_taken.as_deref().unwrap_or_default()
@@ -96,7 +111,9 @@ pub fn choose(config: &PortConfig, facts: &Facts) -> Choice {
         OffloadMode::Auto => xdp(format!("auto: {} may have native XDP", facts.driver)),
         OffloadMode::Xdp => match &facts.far_end {
             None => xdp("configured".into()),
-            Some(_) if config.trust_far_end => xdp("configured; the far end is trusted to be fit (trust_far_end)".into()),
+            Some(_) if config.trust_far_end => {
+                xdp("configured; the far end is trusted to be fit (trust_far_end)".into())
+            }
             Some(FarEnd::Hidden) => tc(format!(
                 "XDP refused: the far end of {} can not be looked at from here; it needs gro on, tx off, txvlan off \
                  (ethtool -K); say trust_far_end: true when it has them",
@@ -131,10 +148,16 @@ pub async fn facts(netlink: &Netlink, config: &PortConfig, device: &Device) -> F
     };
     let touches_device = wants_xdp && far_end.is_none() && !VIRTUAL.contains(&driver.as_str());
     let tags_taken = match ethtool {
-        Ok(ethtool) if touches_device => keep_tags(&ethtool).err().map(|e| format!("rxvlan can not be turned off ({e})")),
+        Ok(ethtool) if touches_device => keep_tags(&ethtool)
+            .err()
+            .map(|e| format!("rxvlan can not be turned off ({e})")),
         _ => None,
     };
-    Facts { driver, far_end, tags_taken }
+    Facts {
+        driver,
+        far_end,
+        tags_taken,
+    }
 }
 
 /// Makes the device leave tags in the frames, where XDP sees them.
@@ -142,7 +165,11 @@ fn keep_tags(ethtool: &Ethtool) -> io::Result<()> {
     match ethtool.rx_vlan() {
         Ok(true) => {
             ethtool.set_rx_vlan_off()?;
-            if ethtool.rx_vlan()? { Err(io::Error::other("the driver keeps it on")) } else { Ok(()) }
+            if ethtool.rx_vlan()? {
+                Err(io::Error::other("the driver keeps it on"))
+            } else {
+                Ok(())
+            }
         }
         Ok(false) => Ok(()),
         // A device without the setting has no such offload.
@@ -153,16 +180,21 @@ fn keep_tags(ethtool: &Ethtool) -> io::Result<()> {
 
 async fn far_end(netlink: &Netlink, place: FarEndPlace) -> FarEnd {
     let Some(nsid) = place.nsid else {
-        return std::thread::spawn(move || features(place.ifindex)).join().unwrap_or(FarEnd::Hidden);
+        return std::thread::spawn(move || features(place.ifindex))
+            .join()
+            .unwrap_or(FarEnd::Hidden);
     };
     for path in namespaces() {
-        let Ok(file) = File::open(&path) else { continue };
+        let Ok(file) = File::open(&path) else {
+            continue;
+        };
         if netlink.namespace_id(file.as_fd()).await.ok().flatten() != Some(nsid) {
             continue;
         }
         // A thread of its own: a namespace is entered for good.
         let looked = std::thread::spawn(move || {
-            nix::sched::setns(&file, nix::sched::CloneFlags::CLONE_NEWNET).map(|()| features(place.ifindex))
+            nix::sched::setns(&file, nix::sched::CloneFlags::CLONE_NEWNET)
+                .map(|()| features(place.ifindex))
         });
         return match looked.join() {
             Ok(Ok(far_end)) => far_end,
@@ -187,12 +219,21 @@ fn features(ifindex: u32) -> FarEnd {
 
 /// The network namespaces that can be seen from here, each once.
 fn namespaces() -> Vec<PathBuf> {
-    let named = std::fs::read_dir("/run/netns").into_iter().flatten().flatten().map(|e| e.path());
+    let named = std::fs::read_dir("/run/netns")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path());
     let of_processes = std::fs::read_dir("/proc")
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|e| e.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()))
+        .filter(|e| {
+            e.file_name()
+                .to_string_lossy()
+                .bytes()
+                .all(|b| b.is_ascii_digit())
+        })
         .map(|e| e.path().join("ns/net"));
     let mut seen = BTreeSet::new();
     named

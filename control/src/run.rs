@@ -41,12 +41,19 @@ pub enum End {
 ///
 /// # Errors
 /// If a signal handler or a ring can not be had. Trouble with a port or a client is logged and lived with.
-pub async fn run(mut master: Master, mut links: LinkChanges, mut calls: mpsc::Receiver<Call>) -> Result<End> {
+pub async fn run(
+    mut master: Master,
+    mut links: LinkChanges,
+    mut calls: mpsc::Receiver<Call>,
+) -> Result<End> {
     let mut learning = LearnPoll::new(&master)?;
     let mut punts = master.hardware.punt_ring()?;
     let stale = punts.drain(usize::MAX, |_| {});
     if stale > 0 {
-        info!(frames = stale, "control frames that came while no master was there are dropped");
+        info!(
+            frames = stale,
+            "control frames that came while no master was there are dropped"
+        );
     }
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -86,7 +93,11 @@ fn answer(master: &mut Master, call: Call) -> bool {
     if ends {
         info!("the hardware was taken down by request");
     }
-    if let Err(ApiError { kind: ErrorKind::Hardware, message }) = &response {
+    if let Err(ApiError {
+        kind: ErrorKind::Hardware,
+        message,
+    }) = &response
+    {
         error!("{message}");
     }
     let is_change = !matches!(
@@ -138,7 +149,12 @@ fn learn_event(record: &[u8]) -> Option<LearnEvent> {
     let key = u64::from_ne_bytes(record.get(..8)?.try_into().ok()?);
     let port = u16::from_ne_bytes(record.get(8..10)?.try_into().ok()?);
     let moved = u16::from_ne_bytes(record.get(10..12)?.try_into().ok()?);
-    Some(LearnEvent { key: hitless_common::map::fdb::FdbKey(key), port, moved, reserved: 0 })
+    Some(LearnEvent {
+        key: hitless_common::map::fdb::FdbKey(key),
+        port,
+        moved,
+        reserved: 0,
+    })
 }
 
 /// Adaptive polling of the LEARN ring: while sources keep coming the ring is looked at every millisecond and the
@@ -155,7 +171,12 @@ impl LearnPoll {
     fn new(master: &Master) -> Result<Self> {
         let ring = master.hardware.learn_ring()?;
         // The first look is at once: there may be events from before.
-        Ok(Self { ring, events: Vec::with_capacity(LEARN_BATCH), next_look: Some(Instant::now()), idle_looks: 0 })
+        Ok(Self {
+            ring,
+            events: Vec::with_capacity(LEARN_BATCH),
+            next_look: Some(Instant::now()),
+            idle_looks: 0,
+        })
     }
 
     /// Waits until it is time to look.
@@ -170,7 +191,11 @@ impl LearnPoll {
         let taken = self.take(master);
         if taken > 0 {
             self.idle_looks = 0;
-            let pause = if taken < LEARN_BATCH { LEARN_PAUSE } else { Duration::ZERO };
+            let pause = if taken < LEARN_BATCH {
+                LEARN_PAUSE
+            } else {
+                Duration::ZERO
+            };
             self.next_look = Some(Instant::now() + pause);
             return;
         }
@@ -180,7 +205,11 @@ impl LearnPoll {
             return;
         }
         // Ask to be woken first, then look once more: an event in between is seen here or rings.
-        master.hardware.meta.learn_asleep().store(1, Ordering::SeqCst);
+        master
+            .hardware
+            .meta
+            .learn_asleep()
+            .store(1, Ordering::SeqCst);
         if self.take(master) > 0 {
             self.idle_looks = 0;
             self.next_look = Some(Instant::now() + LEARN_PAUSE);
@@ -192,12 +221,17 @@ impl LearnPoll {
     fn take(&mut self, master: &mut Master) -> usize {
         self.events.clear();
         let (events, mut strange) = (&mut self.events, 0);
-        let taken = self.ring.drain(LEARN_BATCH, |record| match learn_event(record) {
-            Some(event) => events.push(event),
-            None => strange += 1,
-        });
+        let taken = self
+            .ring
+            .drain(LEARN_BATCH, |record| match learn_event(record) {
+                Some(event) => events.push(event),
+                None => strange += 1,
+            });
         if strange > 0 {
-            warn!(strange, "records in the LEARN ring that are no learning events");
+            warn!(
+                strange,
+                "records in the LEARN ring that are no learning events"
+            );
         }
         if taken > 0 {
             master.on_learn_events(&self.events);
@@ -213,7 +247,13 @@ mod tests {
 
     #[test]
     fn records_of_the_wrong_length_are_refused() {
-        let record: Vec<u8> = [&7u64.to_ne_bytes()[..], &3u16.to_ne_bytes(), &1u16.to_ne_bytes(), &[0; 4]].concat();
+        let record: Vec<u8> = [
+            &7u64.to_ne_bytes()[..],
+            &3u16.to_ne_bytes(),
+            &1u16.to_ne_bytes(),
+            &[0; 4],
+        ]
+        .concat();
         let event = learn_event(&record).map(|e| (e.key.0, e.port, e.moved));
         assert_eq!(event, Some((7, 3, 1)));
         for length in 0..12 {
@@ -233,7 +273,10 @@ mod tests {
         .concat();
         let record = [&header[..], &[1, 2, 3, 4, 5]].concat();
         let (found, frame) = punt(&record).unwrap();
-        assert_eq!((found.port, found.tci, frame), (5, 0x600a, &[1u8, 2, 3][..]));
+        assert_eq!(
+            (found.port, found.tci, frame),
+            (5, 0x600a, &[1u8, 2, 3][..])
+        );
         assert!(punt(&record[..17]).is_none());
         assert!(punt(&record[..15]).is_none());
     }

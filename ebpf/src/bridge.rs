@@ -30,13 +30,14 @@ pub fn drop<P: Packet>(packet: &mut P, from: u16, at: u16, reason: DropReason) -
 /// Decides about one frame and does it.
 #[inline(always)]
 pub fn forward<P: Packet>(packet: &mut P) -> P::Action {
-    let Some(port) = maps::port_by_ifindex(packet.ifindex()) else {
-        return drop(packet, 0, 0, DropReason::UnknownPort);
-    };
-    let from = port.port;
+    let port = maps::port_by_ifindex(packet.ifindex());
+    let from = port.map_or(0, |port| port.port);
     if !P::MAY_LEAVE {
         maps::count_rx(from, packet.bytes());
     }
+    let Some(port) = port else {
+        return drop(packet, from, from, DropReason::UnknownPort);
+    };
     if port.flags & port_flag::ENABLED == 0 {
         return drop(packet, from, from, DropReason::PortDisabled);
     }
@@ -45,14 +46,18 @@ pub fn forward<P: Packet>(packet: &mut P) -> P::Action {
     };
     let (vid, vlan) = match admit(port, &header) {
         Ok(admitted) => admitted,
-        Err(_) if control::between_neighbours(header.dst) => return packet.rest(port, &header, Rest::Take),
+        Err(_) if control::between_neighbours(header.dst) => {
+            return packet.rest(port, &header, Rest::Take);
+        }
         Err(reason) => return drop(packet, from, from, reason),
     };
 
     // Both places are computed before either is read: the two cache misses of a large table overlap.
     let source_key = FdbKey::from_raw(vid, header.src);
-    let (Some(source), Some(destination)) = (fdb::place(source_key), fdb::place(FdbKey::from_raw(vid, header.dst)))
-    else {
+    let (Some(source), Some(destination)) = (
+        fdb::place(source_key),
+        fdb::place(FdbKey::from_raw(vid, header.dst)),
+    ) else {
         // Only a table without buckets has no place, and the loader makes none.
         return packet.rest(port, &header, Rest::Spread { vid, vlan });
     };

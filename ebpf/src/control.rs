@@ -24,7 +24,11 @@ pub enum Claim {
 /// The claim on a group address: 01:80:c2:00:00:00 to 0f are for this bridge only (IEEE 802.1Q 8.6.3).
 #[inline(always)]
 pub fn group(dst: u64) -> Claim {
-    if dst & !0x0f == RESERVED { Claim::Take } else { Claim::None }
+    if dst & !0x0f == RESERVED {
+        Claim::Take
+    } else {
+        Claim::None
+    }
 }
 
 /// The claim on a unicast address that the FDB does not know (it never learns these): EDP is for this bridge
@@ -55,5 +59,9 @@ pub fn between_neighbours(dst: u64) -> bool {
 pub fn admit(port: u16) -> Result<(), DropReason> {
     let limits = maps::limiters(port).ok_or(DropReason::PuntLimit)?;
     // SAFETY: a helper without arguments.
-    if limits.punt.take(unsafe { bpf_ktime_get_ns() }) { Ok(()) } else { Err(DropReason::PuntLimit) }
+    if limits.punt.take(unsafe { bpf_ktime_get_ns() }) {
+        Ok(())
+    } else {
+        Err(DropReason::PuntLimit)
+    }
 }

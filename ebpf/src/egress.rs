@@ -9,7 +9,14 @@ use hitless_common::{DropReason, map::vlans::VlanEntry};
 
 /// Sends a frame from port `from` out of port `to`.
 #[inline(always)]
-pub fn unicast<P: Packet>(packet: &mut P, header: &Header, vid: u16, vlan: &VlanEntry, from: u16, to: u16) -> P::Action {
+pub fn unicast<P: Packet>(
+    packet: &mut P,
+    header: &Header,
+    vid: u16,
+    vlan: &VlanEntry,
+    from: u16,
+    to: u16,
+) -> P::Action {
     if to == from {
         return bridge::drop(packet, from, from, DropReason::SamePort);
     }
@@ -34,9 +41,12 @@ pub fn unicast<P: Packet>(packet: &mut P, header: &Header, vid: u16, vlan: &Vlan
         }
         return bridge::drop(packet, from, to, DropReason::TagFailed);
     }
+    let Some(action) = packet.redirect(egress) else {
+        return bridge::drop(packet, from, to, DropReason::TxFailed);
+    };
     if P::MAY_LEAVE {
         maps::count_rx(from, bytes);
     }
     maps::count_tx(to, change.resized(bytes));
-    packet.redirect(egress)
+    action
 }

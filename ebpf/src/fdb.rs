@@ -41,7 +41,11 @@ fn search(bucket: *mut FdbBucket, key: FdbKey) -> Option<Found> {
                 // Port and flags in one read: they belong together.
                 let target = (&raw const (*entry).port).cast::<u32>().read_volatile();
                 if stored.read_volatile() == key.0 {
-                    return Some(Found { entry, port: target as u16, flags: (target >> 16) as u16 });
+                    return Some(Found {
+                        entry,
+                        port: target as u16,
+                        flags: (target >> 16) as u16,
+                    });
                 }
             }
         }

@@ -62,8 +62,17 @@ pub fn copies(skb: *mut __sk_buff, set: &PortSet, form: Form, mut pending: u16) 
 }
 
 #[inline(never)]
-fn copies_of_word(skb: *mut __sk_buff, mut ports: u64, base: u16, packed: u64, mut pending: u16) -> u16 {
-    let form = Form { bytes: packed as u32, needs_mtu: (packed >> 32) as u32 };
+fn copies_of_word(
+    skb: *mut __sk_buff,
+    mut ports: u64,
+    base: u16,
+    packed: u64,
+    mut pending: u16,
+) -> u16 {
+    let form = Form {
+        bytes: packed as u32,
+        needs_mtu: (packed >> 32) as u32,
+    };
     let mut i = 0;
     while i < 64 {
         if ports == 0 {

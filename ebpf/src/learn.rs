@@ -18,14 +18,18 @@ pub fn report(key: u64, port: u16, moved: u16) -> u32 {
     // The report's fingerprint: the same source on the same port in the same round was reported already.
     let hash = (key ^ (u64::from(port) << 49)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let fingerprint = hash ^ (u64::from(round) << 17) ^ 1;
-    let Some(slot) = maps::reported(hash >> 40) else { return 0 };
+    let Some(slot) = maps::reported(hash >> 40) else {
+        return 0;
+    };
     // SAFETY: an array value; a race with another CPU reports a source twice, which the master tolerates.
     unsafe {
         if slot.read_volatile() == fingerprint {
             return 0;
         }
     }
-    let Some(limits) = maps::limiters(port) else { return 0 };
+    let Some(limits) = maps::limiters(port) else {
+        return 0;
+    };
     if limits.learn_round != round {
         limits.learn_round = round;
         limits.learn_events = 0;
@@ -39,7 +43,12 @@ pub fn report(key: u64, port: u16, moved: u16) -> u32 {
         return 0;
     };
     limits.learn_events += 1;
-    event.write(LearnEvent { key: FdbKey(key), port, moved, reserved: 0 });
+    event.write(LearnEvent {
+        key: FdbKey(key),
+        port,
+        moved,
+        reserved: 0,
+    });
     // SAFETY: as above. Of two CPUs that see the master asleep both wake it, which does no harm.
     let flags = unsafe {
         slot.write_volatile(fingerprint);

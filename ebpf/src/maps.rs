@@ -111,7 +111,9 @@ pub fn bucket(index: u32) -> Option<*mut FdbBucket> {
 #[inline(always)]
 pub fn limiters(port: u16) -> Option<&'static mut PortLimiters> {
     // SAFETY: an array value lives as long as the map; CPUs race on it by design (see `limiter`).
-    LIMITERS.get_ptr_mut(u32::from(port)).map(|p| unsafe { &mut *p })
+    LIMITERS
+        .get_ptr_mut(u32::from(port))
+        .map(|p| unsafe { &mut *p })
 }
 
 /// The slot that remembers reports of a source.
@@ -124,7 +126,9 @@ pub fn reported(hash: u64) -> Option<*mut u64> {
 #[inline(always)]
 fn counters(port: u16) -> Option<&'static mut PortCounters> {
     // SAFETY: a per-CPU value is this CPU's alone while the program runs (preemption off, one level).
-    COUNTERS.get_ptr_mut(u32::from(port)).map(|p| unsafe { &mut *p })
+    COUNTERS
+        .get_ptr_mut(u32::from(port))
+        .map(|p| unsafe { &mut *p })
 }
 
 /// Counts a frame that came in.

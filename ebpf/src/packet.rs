@@ -66,7 +66,11 @@ pub enum Rest {
 /// Octets of payload in a frame of `bytes`: without header and C-VLAN tag.
 #[inline(always)]
 pub fn payload(bytes: u32, tagged: bool) -> u32 {
-    bytes.saturating_sub(if tagged { HEADER_BYTES + TAG_BYTES } else { HEADER_BYTES })
+    bytes.saturating_sub(if tagged {
+        HEADER_BYTES + TAG_BYTES
+    } else {
+        HEADER_BYTES
+    })
 }
 
 /// A frame at one of the hooks.
@@ -88,8 +92,8 @@ pub trait Packet {
     fn reaches(&self, egress: &PortEntry) -> bool;
     /// Applies a tag change; false if the buffer has no room, with the frame unchanged.
     fn retag(&mut self, header: &Header, change: TagChange) -> bool;
-    /// Hands the frame to a device.
-    fn redirect(&mut self, egress: &PortEntry) -> Self::Action;
+    /// Hands the frame to a device; `None` if the hook knows that the device is gone.
+    fn redirect(&mut self, egress: &PortEntry) -> Option<Self::Action>;
     /// Drops the frame; port and reason are for the debug log, they are counted elsewhere.
     fn dropped(&mut self, port: u16, reason: DropReason) -> Self::Action;
     /// Leaves the frame, untouched and uncounted, to the program behind this one.

@@ -24,5 +24,9 @@ pub fn excess(port: &PortEntry, dst: u64) -> Option<DropReason> {
         (&mut limits.unknown, DropReason::StormUnknown)
     };
     // SAFETY: a helper without arguments.
-    if bucket.take(unsafe { bpf_ktime_get_ns() }) { None } else { Some(reason) }
+    if bucket.take(unsafe { bpf_ktime_get_ns() }) {
+        None
+    } else {
+        Some(reason)
+    }
 }

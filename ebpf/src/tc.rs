@@ -78,7 +78,11 @@ impl TcPacket {
     fn needs_mtu(&self, tagged: bool) -> u32 {
         // SAFETY: the program's own context.
         let segment = unsafe { (*self.skb()).gso_size };
-        if segment == 0 { payload(self.bytes(), tagged) } else { segment + SEGMENT_HEADERS }
+        if segment == 0 {
+            payload(self.bytes(), tagged)
+        } else {
+            segment + SEGMENT_HEADERS
+        }
     }
 
     /// Gives the frame, or a copy, to the control plane.
@@ -102,7 +106,13 @@ impl TcPacket {
     }
 
     #[inline(always)]
-    fn spread(&mut self, port: &PortEntry, header: &Header, vid: u16, vlan: &'static VlanEntry) -> i32 {
+    fn spread(
+        &mut self,
+        port: &PortEntry,
+        header: &Header,
+        vid: u16,
+        vlan: &'static VlanEntry,
+    ) -> i32 {
         let claim = if header.dst & bridge::GROUP_BIT != 0 {
             control::group(header.dst)
         } else {
@@ -135,7 +145,11 @@ impl TcPacket {
         let needs_mtu = self.needs_mtu(header.tagged);
         let mut bytes = self.bytes();
         let mut tagged = header.tagged;
-        let mut change = if tagged { TagChange::Pop } else { TagChange::Push(vid) };
+        let mut change = if tagged {
+            TagChange::Pop
+        } else {
+            TagChange::Push(vid)
+        };
         if tagged && header.tci & 0x0fff == 0 {
             // A priority tag is neither form: off with it, its priority comes back with the VLAN tag.
             if !self.retag(header, TagChange::Pop) {
@@ -145,7 +159,11 @@ impl TcPacket {
             tagged = false;
             change = TagChange::Push(header.tci | vid);
         }
-        let (now, then) = if tagged { (&targets.tagged, &targets.untagged) } else { (&targets.untagged, &targets.tagged) };
+        let (now, then) = if tagged {
+            (&targets.tagged, &targets.untagged)
+        } else {
+            (&targets.untagged, &targets.tagged)
+        };
 
         let mut pending = flood::copies(self.skb(), now, Form { bytes, needs_mtu }, 0);
         if !then.is_empty() {
@@ -182,8 +200,8 @@ impl Packet for TcPacket {
     #[inline(always)]
     fn bytes(&self) -> u32 {
         // SAFETY: the program's own context.
-        let beside = unsafe { (*self.skb()).vlan_present } != 0;
-        self.context.len() + if beside { TAG_BYTES } else { 0 }
+        let (octets, beside) = unsafe { ((*self.skb()).len, (*self.skb()).vlan_present) };
+        if beside == 0 { octets } else { octets + TAG_BYTES }
     }
 
     #[inline(always)]
@@ -204,15 +222,30 @@ impl Packet for TcPacket {
         };
         let (dst, src) = (front >> 16, back & 0xffff_ffff_ffff);
         if let Some(tci) = self.accelerated_tag() {
-            return Some(Header { dst, src, tagged: true, tci });
+            return Some(Header {
+                dst,
+                src,
+                tagged: true,
+                tci,
+            });
         }
         if kind != TPID.to_be() {
-            return Some(Header { dst, src, tagged: false, tci: 0 });
+            return Some(Header {
+                dst,
+                src,
+                tagged: false,
+                tci: 0,
+            });
         }
         let start = self.first::<{ (HEADER_BYTES + TAG_BYTES) as usize }>()?;
         // SAFETY: 18 octets were checked.
         let tci = u16::from_be(unsafe { start.add(14).cast::<u16>().read_unaligned() });
-        Some(Header { dst, src, tagged: true, tci })
+        Some(Header {
+            dst,
+            src,
+            tagged: true,
+            tci,
+        })
     }
 
     #[inline(always)]
@@ -230,7 +263,8 @@ impl Packet for TcPacket {
                 TagChange::Pop => bpf_skb_vlan_pop(self.skb()) == 0,
                 TagChange::Push(tci) => bpf_skb_vlan_push(self.skb(), proto, tci) == 0,
                 TagChange::Rewrite(tci) => {
-                    bpf_skb_vlan_pop(self.skb()) == 0 && bpf_skb_vlan_push(self.skb(), proto, tci) == 0
+                    bpf_skb_vlan_pop(self.skb()) == 0
+                        && bpf_skb_vlan_push(self.skb(), proto, tci) == 0
                 }
             }
         }
@@ -244,7 +278,10 @@ impl Packet for TcPacket {
 
     #[inline(always)]
     fn dropped(&mut self, port: u16, reason: DropReason) -> i32 {
-        debug!(&self.context, "port {}: dropped, reason {}", port, reason as u32);
+        debug!(
+            &self.context,
+            "port {}: dropped, reason {}", port, reason as u32
+        );
         TC_ACT_SHOT
     }
 
@@ -265,10 +302,16 @@ impl Packet for TcPacket {
 /// Copies a frame into the PUNT ring; 0 if there is no room. Not inlined: the fast path does not need it.
 #[inline(never)]
 fn punt(skb: *mut __sk_buff, port: u16, tagged: bool, tci: u16) -> u32 {
-    let Some(mut record) = maps::PUNT.reserve::<PuntRecord>(0) else { return 0 };
+    let Some(mut record) = maps::PUNT.reserve::<PuntRecord>(0) else {
+        return 0;
+    };
     // SAFETY: the program's own context.
     let bytes = unsafe { (*skb).len };
-    let length = if bytes > PUNT_BYTES as u32 { PUNT_BYTES as u32 } else { bytes };
+    let length = if bytes > PUNT_BYTES as u32 {
+        PUNT_BYTES as u32
+    } else {
+        bytes
+    };
     // SAFETY: the record has room for PUNT_BYTES, and `length` is at most that; reserved memory is not
     // initialised, and only `length` octets of the frame are ever read.
     unsafe {
@@ -280,7 +323,9 @@ fn punt(skb: *mut __sk_buff, port: u16, tagged: bool, tci: u16) -> u32 {
             tci,
             length: length as u16,
         });
-        if length == 0 || bpf_skb_load_bytes(skb.cast(), 0, (&raw mut (*record).frame).cast(), length) != 0 {
+        if length == 0
+            || bpf_skb_load_bytes(skb.cast(), 0, (&raw mut (*record).frame).cast(), length) != 0
+        {
             (&raw mut (*record).header.length).write(0);
         }
     }

@@ -51,7 +51,11 @@ pub fn refusal(port: &PortEntry, vlan: &VlanEntry) -> Option<DropReason> {
 #[inline(always)]
 pub fn egress_tag(header: &Header, vid: u16, untagged: bool) -> TagChange {
     if untagged {
-        return if header.tagged { TagChange::Pop } else { TagChange::Keep };
+        return if header.tagged {
+            TagChange::Pop
+        } else {
+            TagChange::Keep
+        };
     }
     if !header.tagged {
         return TagChange::Push(vid);

@@ -5,13 +5,15 @@ use crate::{
     packet::{HEADER_BYTES, Header, Packet, Rest, TAG_BYTES, TPID, TagChange, payload},
 };
 use aya_ebpf::{
-
     bindings::xdp_action,
     helpers::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len},
     programs::XdpContext,
 };
 use aya_log_ebpf::debug;
-use hitless_common::{DropReason, map::ports::{PortEntry, flag}};
+use hitless_common::{
+    DropReason,
+    map::ports::{PortEntry, flag},
+};
 
 /// A frame with more than this in its first buffer may have further buffers; no driver splits earlier.
 const MAY_HAVE_FRAGMENTS: u32 = 1024;
@@ -31,7 +33,11 @@ impl XdpPacket {
     #[inline(always)]
     fn first<const N: usize>(&self) -> Option<*mut u8> {
         let start = self.context.data();
-        if start + N > self.context.data_end() { None } else { Some(start as *mut u8) }
+        if start + N > self.context.data_end() {
+            None
+        } else {
+            Some(start as *mut u8)
+        }
     }
 
     /// Writes both addresses and a tag, or both addresses only.
@@ -41,7 +47,10 @@ impl XdpPacket {
         unsafe {
             let both = (header.dst << 16) | (header.src >> 32);
             start.cast::<u64>().write_unaligned(both.to_be());
-            start.add(8).cast::<u32>().write_unaligned((header.src as u32).to_be());
+            start
+                .add(8)
+                .cast::<u32>()
+                .write_unaligned((header.src as u32).to_be());
         }
     }
 }
@@ -83,12 +92,22 @@ impl Packet for XdpPacket {
         };
         let (dst, src) = (front >> 16, back & 0xffff_ffff_ffff);
         if kind != TPID {
-            return Some(Header { dst, src, tagged: false, tci: 0 });
+            return Some(Header {
+                dst,
+                src,
+                tagged: false,
+                tci: 0,
+            });
         }
         let start = self.first::<{ (HEADER_BYTES + TAG_BYTES) as usize }>()?;
         // SAFETY: 18 octets were checked.
         let tci = u16::from_be(unsafe { start.add(14).cast::<u16>().read_unaligned() });
-        Some(Header { dst, src, tagged: true, tci })
+        Some(Header {
+            dst,
+            src,
+            tagged: true,
+            tci,
+        })
     }
 
     #[inline(always)]
@@ -110,11 +129,15 @@ impl Packet for XdpPacket {
         match change {
             TagChange::Keep => {}
             TagChange::Pop => {
-                let Some(start) = self.first::<{ HEADER_BYTES as usize }>() else { return false };
+                let Some(start) = self.first::<{ HEADER_BYTES as usize }>() else {
+                    return false;
+                };
                 Self::write_addresses(start, header);
             }
             TagChange::Push(tci) | TagChange::Rewrite(tci) => {
-                let Some(start) = self.first::<{ (HEADER_BYTES + TAG_BYTES) as usize }>() else { return false };
+                let Some(start) = self.first::<{ (HEADER_BYTES + TAG_BYTES) as usize }>() else {
+                    return false;
+                };
                 Self::write_addresses(start, header);
                 let tag = (u32::from(TPID) << 16) | u32::from(tci);
                 // SAFETY: 18 octets were checked.
@@ -126,12 +149,17 @@ impl Packet for XdpPacket {
 
     #[inline(always)]
     fn redirect(&mut self, egress: &PortEntry) -> u32 {
-        maps::XDP_TX.redirect(u32::from(egress.port), 0).unwrap_or(xdp_action::XDP_DROP)
+        maps::XDP_TX
+            .redirect(u32::from(egress.port), 0)
+            .unwrap_or(xdp_action::XDP_DROP)
     }
 
     #[inline(always)]
     fn dropped(&mut self, port: u16, reason: DropReason) -> u32 {
-        debug!(&self.context, "port {}: dropped, reason {}", port, reason as u32);
+        debug!(
+            &self.context,
+            "port {}: dropped, reason {}", port, reason as u32
+        );
         xdp_action::XDP_DROP
     }
 

@@ -46,7 +46,12 @@ struct Arguments {
     log_format: LogFormat,
 
     /// What is logged, as in `info` or `hitless=debug,warn`
-    #[arg(long, value_name = "FILTER", default_value = "info", env = "HITLESS_LOG")]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        default_value = "info",
+        env = "HITLESS_LOG"
+    )]
     log: String,
 
     /// Debug log of the data path itself: costs speed while it is on; off is free
@@ -83,9 +88,13 @@ fn main() -> ExitCode {
 }
 
 fn start_log(arguments: &Arguments) -> Result<()> {
-    let filter = EnvFilter::try_new(&arguments.log).with_context(|| format!("--log {:?}", arguments.log))?;
+    let filter =
+        EnvFilter::try_new(&arguments.log).with_context(|| format!("--log {:?}", arguments.log))?;
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colours);
+    let lines = fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(colours);
     let registry = tracing_subscriber::registry().with(filter);
     match arguments.log_format {
         LogFormat::Text => registry.with(lines).try_init(),
@@ -97,15 +106,29 @@ fn start_log(arguments: &Arguments) -> Result<()> {
 fn start(arguments: &Arguments) -> Result<()> {
     let config = config_file::load(&arguments.config)?;
     if arguments.check {
-        println!("{}: {} VLANs, {} ports: good", arguments.config.display(), config.vlans.len(), config.ports.len());
+        println!(
+            "{}: {} VLANs, {} ports: good",
+            arguments.config.display(),
+            config.vlans.len(),
+            config.ports.len()
+        );
         return Ok(());
     }
     preflight::check()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
     runtime.block_on(async {
         let (netlink, links) = Netlink::connect()?;
         let socket = socket_path(Path::new(RUN_DIR), &config.switch);
-        let master = Master::start(config, arguments.config.clone(), netlink, arguments.datapath_log as u8).await?;
+        let master = Master::start(
+            config,
+            arguments.config.clone(),
+            netlink,
+            arguments.datapath_log as u8,
+        )
+        .await?;
         master.hardware.follow_datapath_log()?;
         // Only now, as the holder of the switch's lock, may this process take the place of a socket.
         let server = control_socket(&socket)?;
@@ -118,7 +141,10 @@ fn start(arguments: &Arguments) -> Result<()> {
         info!(socket = %socket.display(), version = env!("CARGO_PKG_VERSION"), "ready");
         let end = run::run(master, links, calls).await?;
         drop(stop);
-        serving.await.context("the control socket's task")?.context("serve the control socket")?;
+        serving
+            .await
+            .context("the control socket's task")?
+            .context("serve the control socket")?;
         if end == End::Cleared {
             let _ = socket.parent().map(std::fs::remove_dir);
         }
@@ -129,7 +155,8 @@ fn start(arguments: &Arguments) -> Result<()> {
 /// Makes the control socket, and its directory if need be.
 fn control_socket(path: &Path) -> Result<Server> {
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("make {}", directory.display()))?;
     }
     Ok(Server::bind(path, SOCKET_MODE)?)
 }

@@ -159,6 +159,7 @@ pub(super) fn switch(switch: &SwitchInfo) -> String {
             format!("{}, hardware {}", switch.generation, if switch.adopted { "adopted" } else { "made new" }),
         ),
         ("Hardware writes", format!("{} ({})", switch.hardware_writes.total, or_dash(writes.join(", ")))),
+        ("Repairs", switch.repaired.to_string()),
         ("Configuration", switch.config_file.display().to_string()),
     ]);
     lines(&text)
@@ -423,7 +424,7 @@ pub(super) fn created(vlan: &VlanRef, mac: Mac, target: FdbTarget) -> String {
         FdbTarget::Blackhole => "blackhole".into(),
     };
     format!(
-        "Created: {mac} in VLAN {vlan}, {target}. It lasts until hitlessd ends; \
+        "Created: {mac} in VLAN {vlan}, {target}. It outlives hitlessd, but not `clear hardware`; \
          an entry under fdb.static in the configuration file is permanent.\n"
     )
 }

@@ -18,7 +18,10 @@ impl CounterMap {
     pub fn new(map: MapData) -> Result<Self, HwError> {
         PerCpuArray::try_from(pins::as_per_cpu_array(map))
             .map(Self)
-            .map_err(|source| HwError::Map { name: name::COUNTERS, source })
+            .map_err(|source| HwError::Map {
+                name: name::COUNTERS,
+                source,
+            })
     }
 
     /// A port's counters; index 0 is for frames of no known port.
@@ -29,7 +32,10 @@ impl CounterMap {
         let per_cpu = self
             .0
             .get(&u32::from(port), 0)
-            .map_err(|source| HwError::Map { name: name::COUNTERS, source })?;
+            .map_err(|source| HwError::Map {
+                name: name::COUNTERS,
+                source,
+            })?;
         let mut sum = PortCounters {
             rx_frames: 0,
             rx_bytes: 0,

@@ -46,19 +46,39 @@ impl Links {
     /// # Errors
     /// If the directory can not be listed, or a pin in it is no link of a port.
     pub fn adopt(dir: &Path) -> Result<Self, HwError> {
-        let mut links = Self { dir: dir.to_path_buf(), installed: BTreeMap::new(), writes: 0 };
-        let failed = |source| HwError::Io { what: format!("list {}", dir.display()), source };
+        let mut links = Self {
+            dir: dir.to_path_buf(),
+            installed: BTreeMap::new(),
+            writes: 0,
+        };
+        let failed = |source| HwError::Io {
+            what: format!("list {}", dir.display()),
+            source,
+        };
         for entry in fs::read_dir(dir).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            let Some(rest) = name.strip_prefix("link_") else { continue };
-            let foreign = |why: String| HwError::Foreign { path: path.clone(), why };
+            let name = path
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            let Some(rest) = name.strip_prefix("link_") else {
+                continue;
+            };
+            let foreign = |why: String| HwError::Foreign {
+                path: path.clone(),
+                why,
+            };
             let parsed = rest.split_once('_').and_then(|(port, hook)| {
-                let hook = [Hook::Tc, Hook::Xdp].into_iter().find(|h| h.name() == hook)?;
+                let hook = [Hook::Tc, Hook::Xdp]
+                    .into_iter()
+                    .find(|h| h.name() == hook)?;
                 Some((port.parse::<PortNo>().ok()?, hook))
             });
-            let key = parsed.ok_or_else(|| foreign("its name is not link_<port>_tc or link_<port>_xdp".into()))?;
-            let attachment = sys::link_attachment(&path).map_err(|e| foreign(format!("it can not be read as a link: {e}")))?;
+            let key = parsed.ok_or_else(|| {
+                foreign("its name is not link_<port>_tc or link_<port>_xdp".into())
+            })?;
+            let attachment = sys::link_attachment(&path)
+                .map_err(|e| foreign(format!("it can not be read as a link: {e}")))?;
             links.installed.insert(key, attachment);
         }
         Ok(links)
@@ -67,7 +87,10 @@ impl Links {
     /// What is attached at a port's hook: a live device's link, or `None`.
     #[must_use]
     pub fn get(&self, port: PortNo, hook: Hook) -> Option<sys::Attachment> {
-        self.installed.get(&(port, hook)).copied().filter(|a| a.ifindex != 0)
+        self.installed
+            .get(&(port, hook))
+            .copied()
+            .filter(|a| a.ifindex != 0)
     }
 
     /// The ports that have a link.
@@ -105,14 +128,19 @@ impl Links {
         }
         self.writes += 1;
         let path = self.path(port, hook);
-        let attachment =
-            sys::link_attachment(&path).map_err(|source| HwError::Io { what: format!("read {}", path.display()), source })?;
+        let attachment = sys::link_attachment(&path).map_err(|source| HwError::Io {
+            what: format!("read {}", path.display()),
+            source,
+        })?;
         self.installed.insert((port, hook), attachment);
         if attachment.ifindex != ifindex {
             return Err(HwError::Attach {
                 port,
                 device: device.into(),
-                why: format!("the name now belongs to device {}, not {ifindex}", attachment.ifindex),
+                why: format!(
+                    "the name now belongs to device {}, not {ifindex}",
+                    attachment.ifindex
+                ),
             });
         }
         Ok(true)
@@ -127,7 +155,10 @@ impl Links {
             return Ok(false);
         }
         let path = self.path(port, hook);
-        fs::remove_file(&path).map_err(|source| HwError::Io { what: format!("remove {}", path.display()), source })?;
+        fs::remove_file(&path).map_err(|source| HwError::Io {
+            what: format!("remove {}", path.display()),
+            source,
+        })?;
         self.writes += 1;
         Ok(true)
     }
@@ -137,10 +168,19 @@ impl Links {
     /// # Errors
     /// If the kernel refuses a swap.
     pub fn swap_all(&mut self, programs: &mut Programs) -> Result<(), HwError> {
-        let live: Vec<_> = self.installed.iter().filter(|(_, a)| a.ifindex != 0).map(|(&key, _)| key).collect();
+        let live: Vec<_> = self
+            .installed
+            .iter()
+            .filter(|(_, a)| a.ifindex != 0)
+            .map(|(&key, _)| key)
+            .collect();
         for (port, hook) in live {
             let program_id = programs.id(hook)?;
-            if self.installed.get(&(port, hook)).is_some_and(|a| a.program_id != program_id) {
+            if self
+                .installed
+                .get(&(port, hook))
+                .is_some_and(|a| a.program_id != program_id)
+            {
                 self.swap(programs, port, hook)?;
                 self.writes += 1;
                 if let Some(attachment) = self.installed.get_mut(&(port, hook)) {
@@ -155,8 +195,18 @@ impl Links {
         self.dir.join(format!("link_{port}_{}", hook.name()))
     }
 
-    fn create(&self, programs: &mut Programs, port: PortNo, hook: Hook, device: &str) -> Result<(), HwError> {
-        let refused = |e: &dyn std::fmt::Display| HwError::Attach { port, device: device.into(), why: e.to_string() };
+    fn create(
+        &self,
+        programs: &mut Programs,
+        port: PortNo,
+        hook: Hook,
+        device: &str,
+    ) -> Result<(), HwError> {
+        let refused = |e: &dyn std::fmt::Display| HwError::Attach {
+            port,
+            device: device.into(),
+            why: e.to_string(),
+        };
         let link: FdLink = match hook {
             Hook::Tc => {
                 let options = TcAttachOptions::TcxOrder(LinkOrder::default());
@@ -168,32 +218,61 @@ impl Links {
                 link.try_into().map_err(|e| refused(&e))?
             }
             Hook::Xdp => {
-                let id = programs.xdp.attach(device, XdpMode::Driver).map_err(|e| refused(&because(&e)))?;
+                let id = programs
+                    .xdp
+                    .attach(device, XdpMode::Driver)
+                    .map_err(|e| refused(&because(&e)))?;
                 let link = programs.xdp.take_link(id).map_err(|e| refused(&e))?;
                 // aya falls back to netlink without a word; such a link dies with this process.
-                link.try_into().map_err(|_| refused(&"the kernel gives no link for native XDP on this device"))?
+                link.try_into().map_err(|_| {
+                    refused(&"the kernel gives no link for native XDP on this device")
+                })?
             }
         };
         link.pin(self.path(port, hook))
             .map(drop)
-            .map_err(|e| HwError::Pin { what: format!("link of port {port}"), source: Box::new(e) })
+            .map_err(|e| HwError::Pin {
+                what: format!("link of port {port}"),
+                source: Box::new(e),
+            })
     }
 
     fn swap(&self, programs: &mut Programs, port: PortNo, hook: Hook) -> Result<(), HwError> {
-        let refused = |why: String| HwError::Attach { port, device: "its link".into(), why };
-        let pinned = PinnedLink::from_pin(self.path(port, hook)).map_err(|e| refused(because(&e)))?;
+        let refused = |why: String| HwError::Attach {
+            port,
+            device: "its link".into(),
+            why,
+        };
+        let pinned =
+            PinnedLink::from_pin(self.path(port, hook)).map_err(|e| refused(because(&e)))?;
         let link = FdLink::from(pinned);
         match hook {
             Hook::Tc => {
                 let link = SchedClassifierLink::try_from(link).map_err(|e| refused(because(&e)))?;
-                let id = programs.tc.attach_to_link(link).map_err(|e| refused(because(&e)))?;
+                let id = programs
+                    .tc
+                    .attach_to_link(link)
+                    .map_err(|e| refused(because(&e)))?;
                 // The pin keeps the link; what is taken here is only this process's handle.
-                drop(programs.tc.take_link(id).map_err(|e| refused(because(&e)))?);
+                drop(
+                    programs
+                        .tc
+                        .take_link(id)
+                        .map_err(|e| refused(because(&e)))?,
+                );
             }
             Hook::Xdp => {
                 let link = XdpLink::try_from(link).map_err(|e| refused(because(&e)))?;
-                let id = programs.xdp.attach_to_link(link).map_err(|e| refused(because(&e)))?;
-                drop(programs.xdp.take_link(id).map_err(|e| refused(because(&e)))?);
+                let id = programs
+                    .xdp
+                    .attach_to_link(link)
+                    .map_err(|e| refused(because(&e)))?;
+                drop(
+                    programs
+                        .xdp
+                        .take_link(id)
+                        .map_err(|e| refused(because(&e)))?,
+                );
             }
         }
         Ok(())
@@ -207,7 +286,10 @@ impl Programs {
             Hook::Tc => SchedClassifier::info(&self.tc),
             Hook::Xdp => Xdp::info(&self.xdp),
         };
-        info.map(|i| i.id()).map_err(|e| HwError::Program { what: "ask about", source: Box::new(e) })
+        info.map(|i| i.id()).map_err(|e| HwError::Program {
+            what: "ask about",
+            source: Box::new(e),
+        })
     }
 }
 

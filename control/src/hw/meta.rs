@@ -20,7 +20,10 @@ impl MetaMap {
     pub fn new(map: &MapData) -> Result<Self, HwError> {
         Mapping::new(map.fd().as_fd(), size_of::<Meta>())
             .map(Self)
-            .map_err(|source| HwError::Io { what: "map META into memory".into(), source })
+            .map_err(|source| HwError::Io {
+                what: "map META into memory".into(),
+                source,
+            })
     }
 
     /// A copy of the whole.
@@ -28,7 +31,10 @@ impl MetaMap {
     pub fn read(&self) -> Meta {
         let mut schema = [0; 32];
         for (i, pair) in schema.chunks_exact_mut(2).enumerate() {
-            let both = self.0.u32_at(offset_of!(Meta, schema) + i * 4).load(Ordering::Relaxed);
+            let both = self
+                .0
+                .u32_at(offset_of!(Meta, schema) + i * 4)
+                .load(Ordering::Relaxed);
             pair.copy_from_slice(&[both as u16, (both >> 16) as u16]);
         }
         let mut image = [0; 32];
@@ -53,15 +59,30 @@ impl MetaMap {
 
     /// Writes a new switch's META, its magic number last.
     pub fn create(&self, fdb_buckets: u32, fdb_seed: u64, created: u64) {
-        self.0.u32_at(offset_of!(Meta, layout)).store(LAYOUT, Ordering::Relaxed);
-        self.0.u32_at(offset_of!(Meta, fdb_buckets)).store(fdb_buckets, Ordering::Relaxed);
-        self.0.u64_at(offset_of!(Meta, fdb_seed)).store(fdb_seed, Ordering::Relaxed);
-        self.0.u64_at(offset_of!(Meta, created)).store(created, Ordering::Relaxed);
+        self.0
+            .u32_at(offset_of!(Meta, layout))
+            .store(LAYOUT, Ordering::Relaxed);
+        self.0
+            .u32_at(offset_of!(Meta, fdb_buckets))
+            .store(fdb_buckets, Ordering::Relaxed);
+        self.0
+            .u64_at(offset_of!(Meta, fdb_seed))
+            .store(fdb_seed, Ordering::Relaxed);
+        self.0
+            .u64_at(offset_of!(Meta, created))
+            .store(created, Ordering::Relaxed);
         for (i, pair) in SCHEMA.chunks(2).enumerate() {
-            let both = u32::from(pair[0].1) | pair.get(1).map_or(0, |&(_, version)| u32::from(version) << 16);
-            self.0.u32_at(offset_of!(Meta, schema) + i * 4).store(both, Ordering::Relaxed);
+            let both = u32::from(pair[0].1)
+                | pair
+                    .get(1)
+                    .map_or(0, |&(_, version)| u32::from(version) << 16);
+            self.0
+                .u32_at(offset_of!(Meta, schema) + i * 4)
+                .store(both, Ordering::Relaxed);
         }
-        self.0.u64_at(offset_of!(Meta, magic)).store(MAGIC, Ordering::Release);
+        self.0
+            .u64_at(offset_of!(Meta, magic))
+            .store(MAGIC, Ordering::Release);
     }
 
     /// Why these pins are not ours to adopt; `Ok` if they are.
@@ -71,25 +92,40 @@ impl MetaMap {
     pub fn check(&self) -> Result<(), String> {
         let meta = self.read();
         if meta.magic != MAGIC {
-            return Err(format!("META starts with {:#x}, not with the mark of a Hitless switch ({MAGIC:#x})", meta.magic));
+            return Err(format!(
+                "META starts with {:#x}, not with the mark of a Hitless switch ({MAGIC:#x})",
+                meta.magic
+            ));
         }
         if meta.layout != LAYOUT {
-            return Err(format!("META says layout {}, this hitlessd has layout {LAYOUT}", meta.layout));
+            return Err(format!(
+                "META says layout {}, this hitlessd has layout {LAYOUT}",
+                meta.layout
+            ));
         }
         for (i, &(name, version)) in SCHEMA.iter().enumerate() {
             if meta.schema[i] != version {
-                return Err(format!("map {name} has schema version {}, this hitlessd has {version}", meta.schema[i]));
+                return Err(format!(
+                    "map {name} has schema version {}, this hitlessd has {version}",
+                    meta.schema[i]
+                ));
             }
         }
         if !meta.fdb_buckets.is_power_of_two() {
-            return Err(format!("META says {} FDB buckets, which is not a power of two", meta.fdb_buckets));
+            return Err(format!(
+                "META says {} FDB buckets, which is not a power of two",
+                meta.fdb_buckets
+            ));
         }
         Ok(())
     }
 
     /// Counts another master.
     pub fn next_generation(&self) -> u64 {
-        self.0.u64_at(offset_of!(Meta, generation)).fetch_add(1, Ordering::Relaxed) + 1
+        self.0
+            .u64_at(offset_of!(Meta, generation))
+            .fetch_add(1, Ordering::Relaxed)
+            + 1
     }
 
     /// Records which programs are attached.
@@ -97,7 +133,9 @@ impl MetaMap {
         for (i, word) in image.chunks_exact(8).enumerate() {
             let mut bytes = [0; 8];
             bytes.copy_from_slice(word);
-            self.0.u64_at(offset_of!(Meta, image) + i * 8).store(u64::from_le_bytes(bytes), Ordering::Relaxed);
+            self.0
+                .u64_at(offset_of!(Meta, image) + i * 8)
+                .store(u64::from_le_bytes(bytes), Ordering::Relaxed);
         }
     }
 

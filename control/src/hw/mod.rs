@@ -44,7 +44,9 @@ pub enum HwError {
         source: io::Error,
     },
     /// Another hitlessd is this switch's master.
-    #[error("switch {switch} already has a running hitlessd: stop that one first, or give this one another `switch:` name")]
+    #[error(
+        "switch {switch} already has a running hitlessd: stop that one first, or give this one another `switch:` name"
+    )]
     Busy {
         /// The switch's name.
         switch: String,
@@ -63,7 +65,9 @@ pub enum HwError {
         ours: u32,
     },
     /// A pin that this program did not make, or damaged pins.
-    #[error("{path} was not made by this hitlessd: {why}; take the hardware down with `hitless clear hardware` (forwarding stops)")]
+    #[error(
+        "{path} was not made by this hitlessd: {why}; take the hardware down with `hitless clear hardware` (forwarding stops)"
+    )]
     Foreign {
         /// The pin.
         path: PathBuf,
@@ -117,7 +121,9 @@ pub enum HwError {
         why: String,
     },
     /// Every slot of PORTS where a device may stand is taken.
-    #[error("device {ifindex} finds no slot in PORTS: eight other ports have the same ifindex modulo 1024; re-create the device")]
+    #[error(
+        "device {ifindex} finds no slot in PORTS: eight other ports have the same ifindex modulo 1024; re-create the device"
+    )]
     PortSlots {
         /// The device.
         ifindex: u32,
@@ -178,7 +184,11 @@ impl Hardware {
             move |source| HwError::Io { what, source }
         };
         std::fs::create_dir(&building).map_err(io("make"))?;
-        let constants = Constants { fdb_buckets: buckets_for(fdb_size), fdb_seed: random_seed()?, log_level };
+        let constants = Constants {
+            fdb_buckets: buckets_for(fdb_size),
+            fdb_seed: random_seed()?,
+            log_level,
+        };
         let programs = Programs::load(&building, &constants)?;
         let meta = MetaMap::new(&pins::open(&building, name::META)?)?;
         meta.create(constants.fdb_buckets, constants.fdb_seed, boot_seconds());
@@ -192,17 +202,33 @@ impl Hardware {
         let layout = dir.layout_dir();
         pins::check_shapes(&layout)?;
         let meta = MetaMap::new(&pins::open(&layout, name::META)?)?;
-        let foreign = |why| HwError::Foreign { path: layout.join(name::META), why };
+        let foreign = |why| HwError::Foreign {
+            path: layout.join(name::META),
+            why,
+        };
         meta.check().map_err(foreign)?;
         let found = meta.read();
-        let buckets = pins::open(&layout, name::FDB)?.info().map_err(|source| HwError::Map { name: name::FDB, source })?;
+        let buckets = pins::open(&layout, name::FDB)?
+            .info()
+            .map_err(|source| HwError::Map {
+                name: name::FDB,
+                source,
+            })?;
         if buckets.max_entries() != found.fdb_buckets {
             return Err(HwError::Foreign {
                 path: layout.join(name::FDB),
-                why: format!("it has {} buckets, META says {}", buckets.max_entries(), found.fdb_buckets),
+                why: format!(
+                    "it has {} buckets, META says {}",
+                    buckets.max_entries(),
+                    found.fdb_buckets
+                ),
             });
         }
-        let constants = Constants { fdb_buckets: found.fdb_buckets, fdb_seed: found.fdb_seed, log_level };
+        let constants = Constants {
+            fdb_buckets: found.fdb_buckets,
+            fdb_seed: found.fdb_seed,
+            log_level,
+        };
         // The same programs run already: then nothing is loaded, verified or swapped.
         let same = found.image == constants.image();
         let programs = match Programs::adopt(&layout) {
@@ -226,8 +252,14 @@ impl Hardware {
     ) -> Result<Self, HwError> {
         let layout = dir.layout_dir();
         let open = |name| pins::open(&layout, name);
-        let fdb = sys::Mapping::new(open(name::FDB)?.fd().as_fd(), constants.fdb_buckets as usize * size_of::<FdbBucket>())
-            .map_err(|source| HwError::Io { what: "map FDB into memory".into(), source })?;
+        let fdb = sys::Mapping::new(
+            open(name::FDB)?.fd().as_fd(),
+            constants.fdb_buckets as usize * size_of::<FdbBucket>(),
+        )
+        .map_err(|source| HwError::Io {
+            what: "map FDB into memory".into(),
+            source,
+        })?;
         Ok(Self {
             meta,
             fdb: fdb.leak_buckets(),
@@ -252,7 +284,10 @@ impl Hardware {
     /// # Errors
     /// If the ring can not be mapped.
     pub fn learn_ring(&self) -> Result<Ring, HwError> {
-        Ring::new(name::LEARN, pins::open(&self.dir.layout_dir(), name::LEARN)?)
+        Ring::new(
+            name::LEARN,
+            pins::open(&self.dir.layout_dir(), name::LEARN)?,
+        )
     }
 
     /// The ring of control frames.
@@ -268,7 +303,11 @@ impl Hardware {
     /// # Errors
     /// If its ring can not be read.
     pub fn follow_datapath_log(&self) -> Result<(), HwError> {
-        if self.log_level == 0 { Ok(()) } else { ring::follow_log(self.programs.id(Hook::Tc)?) }
+        if self.log_level == 0 {
+            Ok(())
+        } else {
+            ring::follow_log(self.programs.id(Hook::Tc)?)
+        }
     }
 
     /// Takes the hardware down; forwarding stops.
@@ -307,7 +346,10 @@ pub struct RedirectTable {
 
 impl RedirectTable {
     fn adopt(map: MapData) -> Result<Self, HwError> {
-        let failed = |source| HwError::Map { name: name::XDP_TX, source };
+        let failed = |source| HwError::Map {
+            name: name::XDP_TX,
+            source,
+        };
         let map = DevMap::try_from(Map::DevMap(map)).map_err(failed)?;
         let installed = (0..map.len())
             .map(|i| match map.get(i, 0) {
@@ -316,7 +358,11 @@ impl RedirectTable {
                 Err(e) => Err(failed(e)),
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { map, installed, writes: 0 })
+        Ok(Self {
+            map,
+            installed,
+            writes: 0,
+        })
     }
 
     /// Makes a device the one behind a port, 0 for none; true if it had to be written.
@@ -324,15 +370,19 @@ impl RedirectTable {
     /// # Errors
     /// If the kernel refuses the write, for instance because the device is gone.
     pub fn set(&mut self, port: PortNo, ifindex: u32) -> Result<bool, HwError> {
-        let Some(installed) = self.installed.get_mut(usize::from(port.get())) else { return Ok(false) };
+        let Some(installed) = self.installed.get_mut(usize::from(port.get())) else {
+            return Ok(false);
+        };
         if *installed == ifindex {
             return Ok(false);
         }
         let key = u32::from(port.get());
-        self.map.set(key, ifindex, None, 0).map_err(|e| HwError::Io {
-            what: format!("let XDP redirect to device {ifindex}"),
-            source: io::Error::other(e),
-        })?;
+        self.map
+            .set(key, ifindex, None, 0)
+            .map_err(|e| HwError::Io {
+                what: format!("let XDP redirect to device {ifindex}"),
+                source: io::Error::other(e),
+            })?;
         *installed = ifindex;
         self.writes += 1;
         Ok(true)
@@ -352,7 +402,10 @@ fn random_seed() -> Result<u64, HwError> {
     let mut bytes = [0; 8];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut f| io::Read::read_exact(&mut f, &mut bytes))
-        .map_err(|source| HwError::Io { what: "read /dev/urandom".into(), source })?;
+        .map_err(|source| HwError::Io {
+            what: "read /dev/urandom".into(),
+            source,
+        })?;
     Ok(u64::from_le_bytes(bytes))
 }
 

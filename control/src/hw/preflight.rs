@@ -44,7 +44,10 @@ impl fmt::Display for Unfit {
                 "hitlessd lacks {}: run it as root, or give it these capabilities (systemd: AmbientCapabilities=)",
                 missing.join(", ")
             ),
-            Self::NoBpffs => write!(f, "no bpffs at {BPFFS}: mount it with `mount -t bpf bpf {BPFFS}`"),
+            Self::NoBpffs => write!(
+                f,
+                "no bpffs at {BPFFS}: mount it with `mount -t bpf bpf {BPFFS}`"
+            ),
         }
     }
 }
@@ -58,7 +61,9 @@ impl std::error::Error for Unfit {}
 pub fn check() -> Result<(), Unfit> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     capabilities(&status)?;
-    let release = uname().map(|u| u.release().to_string_lossy().into_owned()).unwrap_or_default();
+    let release = uname()
+        .map(|u| u.release().to_string_lossy().into_owned())
+        .unwrap_or_default();
     kernel(&release)?;
     match statfs(BPFFS) {
         Ok(fs) if fs.filesystem_type() == FsType(BPF_FS_MAGIC) => Ok(()),
@@ -68,9 +73,13 @@ pub fn check() -> Result<(), Unfit> {
 
 /// Checks a kernel release such as `6.18.44-fc`.
 fn kernel(release: &str) -> Result<(), Unfit> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().ok());
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|n| n.parse::<u32>().ok());
     match (numbers.next().flatten(), numbers.next().flatten()) {
-        (Some(major), Some(minor)) if (major, minor) < LOWEST_KERNEL => Err(Unfit::Kernel { release: release.into() }),
+        (Some(major), Some(minor)) if (major, minor) < LOWEST_KERNEL => Err(Unfit::Kernel {
+            release: release.into(),
+        }),
         // A release that says nothing is no reason to refuse; the kernel itself will.
         _ => Ok(()),
     }
@@ -78,15 +87,27 @@ fn kernel(release: &str) -> Result<(), Unfit> {
 
 /// Checks the effective capabilities in the text of `/proc/self/status`.
 fn capabilities(status: &str) -> Result<(), Unfit> {
-    const NEEDED: [(u32, &str); 4] =
-        [(12, "CAP_NET_ADMIN"), (13, "CAP_NET_RAW"), (38, "CAP_PERFMON"), (39, "CAP_BPF")];
+    const NEEDED: [(u32, &str); 4] = [
+        (12, "CAP_NET_ADMIN"),
+        (13, "CAP_NET_RAW"),
+        (38, "CAP_PERFMON"),
+        (39, "CAP_BPF"),
+    ];
     let effective = status
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
         .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
         .unwrap_or(u64::MAX);
-    let missing: Vec<_> = NEEDED.iter().filter(|(bit, _)| effective >> bit & 1 == 0).map(|&(_, name)| name).collect();
-    if missing.is_empty() { Ok(()) } else { Err(Unfit::Capabilities { missing }) }
+    let missing: Vec<_> = NEEDED
+        .iter()
+        .filter(|(bit, _)| effective >> bit & 1 == 0)
+        .map(|&(_, name)| name)
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Unfit::Capabilities { missing })
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +118,10 @@ mod tests {
     fn kernels_before_6_6_are_refused_by_name() {
         for old in ["2.6.78", "5.15.0-91-generic", "6.5.13", "6.1.0-18-amd64"] {
             let refusal = kernel(old).unwrap_err();
-            assert!(refusal.to_string().contains(old) && refusal.to_string().contains("6.6"), "{refusal}");
+            assert!(
+                refusal.to_string().contains(old) && refusal.to_string().contains("6.6"),
+                "{refusal}"
+            );
         }
         for new in ["6.6.0", "6.18.44-fc-v669", "7.0", "10.1.2"] {
             assert_eq!(kernel(new), Ok(()), "{new}");
@@ -106,12 +130,22 @@ mod tests {
 
     #[test]
     fn missing_capabilities_are_named() {
-        assert_eq!(capabilities("Name:\tx\nCapEff:\t000001ffffffffff\n"), Ok(()));
-        let refusal = capabilities("CapEff:\t0000000000000000\n").unwrap_err().to_string();
-        assert!(refusal.contains("CAP_BPF") && refusal.contains("root"), "{refusal}");
+        assert_eq!(
+            capabilities("Name:\tx\nCapEff:\t000001ffffffffff\n"),
+            Ok(())
+        );
+        let refusal = capabilities("CapEff:\t0000000000000000\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refusal.contains("CAP_BPF") && refusal.contains("root"),
+            "{refusal}"
+        );
         assert_eq!(
             capabilities("CapEff:\t0000008000003000\n"),
-            Err(Unfit::Capabilities { missing: vec!["CAP_PERFMON"] })
+            Err(Unfit::Capabilities {
+                missing: vec!["CAP_PERFMON"]
+            })
         );
     }
 }

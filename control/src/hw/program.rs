@@ -74,18 +74,35 @@ impl Programs {
         for map in pins::map_names() {
             loader.map_pin_path(map, dir.join(map));
         }
-        let mut object = loader.load(OBJECT).map_err(|source| HwError::Object { source: Box::new(source) })?;
+        let mut object = loader.load(OBJECT).map_err(|source| HwError::Object {
+            source: Box::new(source),
+        })?;
         for (function, pin) in [(TC, TC_PIN), (XDP, XDP_PIN)] {
-            let program = object.program_mut(function).ok_or(HwError::NoObject { why: "the object file lacks a program" })?;
+            let program = object.program_mut(function).ok_or(HwError::NoObject {
+                why: "the object file lacks a program",
+            })?;
             let loaded = match program {
                 Program::SchedClassifier(tc) => tc.load(),
                 Program::Xdp(xdp) => xdp.load(),
-                _ => return Err(HwError::NoObject { why: "the object file has a program of an unexpected type" }),
+                _ => {
+                    return Err(HwError::NoObject {
+                        why: "the object file has a program of an unexpected type",
+                    });
+                }
             };
-            loaded.map_err(|source| HwError::Program { what: "load", source: Box::new(source) })?;
+            loaded.map_err(|source| HwError::Program {
+                what: "load",
+                source: Box::new(source),
+            })?;
             let (new, place) = (dir.join(format!("new_{pin}")), dir.join(pin));
-            program.pin(&new).map_err(|source| HwError::Pin { what: "program".into(), source: Box::new(source) })?;
-            fs::rename(&new, &place).map_err(|source| HwError::Io { what: format!("rename {}", new.display()), source })?;
+            program.pin(&new).map_err(|source| HwError::Pin {
+                what: "program".into(),
+                source: Box::new(source),
+            })?;
+            fs::rename(&new, &place).map_err(|source| HwError::Io {
+                what: format!("rename {}", new.display()),
+                source,
+            })?;
         }
         // By their pins from here on, like those of an earlier hitlessd.
         Self::adopt(dir)
@@ -96,7 +113,10 @@ impl Programs {
     /// # Errors
     /// If a pin is missing or no program.
     pub fn adopt(dir: &Path) -> Result<Self, HwError> {
-        let open = |e| HwError::Program { what: "open the pinned", source: Box::new(e) };
+        let open = |e| HwError::Program {
+            what: "open the pinned",
+            source: Box::new(e),
+        };
         Ok(Self {
             tc: SchedClassifier::from_pin(dir.join(TC_PIN)).map_err(open)?,
             xdp: Xdp::from_pin(dir.join(XDP_PIN), XdpAttachType::Interface).map_err(open)?,

@@ -14,11 +14,15 @@ impl Ring {
     /// # Errors
     /// If the ring can not be mapped or watched.
     pub fn new(name: &'static str, map: MapData) -> Result<Self, HwError> {
-        let ring = RingBuf::try_from(Map::RingBuf(map)).map_err(|source| HwError::Map { name, source })?;
+        let ring =
+            RingBuf::try_from(Map::RingBuf(map)).map_err(|source| HwError::Map { name, source })?;
         // SAFETY: the ring owns its descriptor and keeps it open for as long as it lives.
         unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
             .map(Self)
-            .map_err(|e| HwError::Io { what: format!("watch ring {name}"), source: e.into() })
+            .map_err(|e| HwError::Io {
+                what: format!("watch ring {name}"),
+                source: e.into(),
+            })
     }
 
     /// Gives up to `limit` records to `take`; how many there were.
@@ -55,7 +59,8 @@ pub fn follow_log(program: u32) -> Result<(), HwError> {
     };
     let logger = EbpfLogger::init_from_id(program).map_err(|e| failed(&e))?;
     // SAFETY: the logger owns its ring's descriptor and keeps it open for as long as it lives.
-    let mut logger = unsafe { AsyncFd::register_with_interest(logger, Interest::READABLE) }.map_err(|e| failed(&e))?;
+    let mut logger = unsafe { AsyncFd::register_with_interest(logger, Interest::READABLE) }
+        .map_err(|e| failed(&e))?;
     tokio::spawn(async move {
         while let Ok(mut ready) = logger.readable_mut().await {
             ready.get_inner_mut().flush();

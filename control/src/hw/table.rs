@@ -29,12 +29,18 @@ impl<V: Pod + PartialEq> Table<V> {
     /// # Errors
     /// If the map can not be read.
     pub fn adopt(name: &'static str, map: MapData) -> Result<Self, HwError> {
-        let array = Array::try_from(pins::as_array(map)).map_err(|source| HwError::Map { name, source })?;
+        let array =
+            Array::try_from(pins::as_array(map)).map_err(|source| HwError::Map { name, source })?;
         let installed = (0..array.len())
             .map(|i| array.get(&i, 0))
             .collect::<Result<_, _>>()
             .map_err(|source| HwError::Map { name, source })?;
-        Ok(Self { name, array, installed, writes: 0 })
+        Ok(Self {
+            name,
+            array,
+            installed,
+            writes: 0,
+        })
     }
 
     /// What the hardware holds.
@@ -56,7 +62,12 @@ impl<V: Pod + PartialEq> Table<V> {
         if self.installed.get(index as usize) == Some(&value) {
             return Ok(false);
         }
-        self.array.set(index, value, 0).map_err(|source| HwError::Map { name: self.name, source })?;
+        self.array
+            .set(index, value, 0)
+            .map_err(|source| HwError::Map {
+                name: self.name,
+                source,
+            })?;
         if let Some(installed) = self.installed.get_mut(index as usize) {
             *installed = value;
         }
@@ -69,10 +80,18 @@ impl<V: Pod + PartialEq> Table<V> {
     /// # Errors
     /// If the map can not be read or written.
     pub fn heal(&mut self, index: u32) -> Result<bool, HwError> {
-        let found = self.array.get(&index, 0).map_err(|source| HwError::Map { name: self.name, source })?;
+        let found = self.array.get(&index, 0).map_err(|source| HwError::Map {
+            name: self.name,
+            source,
+        })?;
         match self.installed.get(index as usize) {
             Some(wanted) if *wanted != found => {
-                self.array.set(index, *wanted, 0).map_err(|source| HwError::Map { name: self.name, source })?;
+                self.array
+                    .set(index, *wanted, 0)
+                    .map_err(|source| HwError::Map {
+                        name: self.name,
+                        source,
+                    })?;
                 self.writes += 1;
                 Ok(true)
             }
@@ -121,7 +140,9 @@ impl PortTable {
         let slot = slots()
             .find(|s| has(s, wanted.ifindex))
             .or_else(|| slots().find(|s| has(s, 0)))
-            .ok_or(HwError::PortSlots { ifindex: wanted.ifindex })?;
+            .ok_or(HwError::PortSlots {
+                ifindex: wanted.ifindex,
+            })?;
         self.0.set(slot, wanted)
     }
 
@@ -130,7 +151,12 @@ impl PortTable {
     /// # Errors
     /// If the kernel refuses a write.
     pub fn retain(&mut self, keep: impl Fn(&PortEntry) -> bool) -> Result<usize, HwError> {
-        let stale: Vec<u32> = self.0.iter().filter(|(_, e)| e.ifindex != 0 && !keep(e)).map(|(slot, _)| slot).collect();
+        let stale: Vec<u32> = self
+            .0
+            .iter()
+            .filter(|(_, e)| e.ifindex != 0 && !keep(e))
+            .map(|(slot, _)| slot)
+            .collect();
         for &slot in &stale {
             self.0.set(slot, PortEntry::default())?;
         }
@@ -164,7 +190,10 @@ impl LimiterTable {
     /// # Errors
     /// If the kernel refuses the write.
     pub fn set(&mut self, port: PortNo, wanted: PortLimiters) -> Result<bool, HwError> {
-        let rates = |l: &PortLimiters| [l.broadcast, l.multicast, l.unknown, l.punt].map(|Bucket { rate, burst, .. }| (rate, burst));
+        let rates = |l: &PortLimiters| {
+            [l.broadcast, l.multicast, l.unknown, l.punt]
+                .map(|Bucket { rate, burst, .. }| (rate, burst))
+        };
         match self.0.get(u32::from(port.get())) {
             Some(installed) if rates(installed) == rates(&wanted) => Ok(false),
             _ => self.0.set(u32::from(port.get()), wanted),

@@ -3,19 +3,18 @@
 
 use std::fs;
 use std::future::Future;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{error, warn};
@@ -24,10 +23,13 @@ use super::MAX_REQUEST_BYTES;
 use super::api::{ApiError, ErrorKind, Request, Response};
 use super::client;
 
+mod places;
 #[cfg(test)]
 mod tests;
 
-/// Connections at a time; one more is told so and hung up on.
+use places::{Place, Places};
+
+/// Connections at a time, and further ones that wait for a place. See [`places`] for who makes room.
 pub const MAX_CONNECTIONS: usize = 64;
 
 /// Time for a whole request line to come, and for an answer to be taken.
@@ -135,7 +137,7 @@ impl Server {
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
-        let slots = Arc::new(Semaphore::new(self.connections));
+        let places = Places::new(self.connections);
         let (stopping, watch_stop) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let mut stop = pin!(stop);
@@ -144,19 +146,20 @@ impl Server {
                 () = &mut stop => break,
                 Some(ended) = tasks.join_next(), if !tasks.is_empty() => note_panic(ended),
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => match Arc::clone(&slots).try_acquire_owned() {
-                        Ok(slot) => {
+                    Ok((stream, _)) => match places.enter() {
+                        Some(entry) => {
                             let connection = Connection {
                                 calls: calls.clone(),
                                 stopping: watch_stop.clone(),
                                 idle: self.idle,
                             };
                             tasks.spawn(async move {
-                                connection.run(stream).await;
-                                drop(slot);
+                                if let Some(place) = entry.place().await {
+                                    connection.run(stream, place).await;
+                                }
                             });
                         }
-                        Err(_) => turn_away(stream, self.connections),
+                        None => turn_away(&stream),
                     },
                     Err(error) => {
                         // Out of descriptors or memory: waits for some to be free again.
@@ -226,14 +229,11 @@ fn note_panic(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-fn turn_away(stream: UnixStream, connections: usize) {
-    let message =
-        format!("{connections} control connections are open, no more are served; try again later");
+fn turn_away(stream: &UnixStream) {
+    let message = "too many control connections wait for a place; try again later";
     let line = line_of(&ApiError::new(ErrorKind::Busy, message).into());
     // An empty socket buffer takes the line at once; a client that is gone needs no answer.
-    let _ = stream
-        .into_std()
-        .and_then(|mut stream| stream.write_all(&line));
+    let _ = stream.try_write(&line);
 }
 
 /// The line of a response, with its newline.
@@ -294,24 +294,31 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(mut self, stream: UnixStream) {
+    async fn run(mut self, stream: UnixStream, mut place: Place) {
         let (reader, mut writer) = stream.into_split();
         let mut reader = BufReader::new(reader);
         let mut line = Vec::new();
         loop {
             line.clear();
-            let answer = match self.next(&mut reader, &mut line).await {
-                Ok(Some(request)) => Ok(self.ask(request).await),
-                Ok(None) => return,
-                Err(error) => Err(error),
+            let answer = match place.wait(self.next(&mut reader, &mut line)).await {
+                Some(Ok(Some(request))) => Ok(self.ask(request).await),
+                Some(Ok(None)) => return,
+                Some(Err(error)) => Err(error),
+                None => break,
             };
             let bad = answer.is_err();
-            let response = answer.unwrap_or_else(Response::Error);
-            let sent = timeout(self.idle, writer.write_all(&line_of(&response))).await;
-            if bad || !matches!(sent, Ok(Ok(()))) {
+            let response = line_of(&answer.unwrap_or_else(Response::Error));
+            let sent = timeout(self.idle, writer.write_all(&response));
+            if !matches!(place.wait(sent).await, Some(Ok(Ok(())))) || bad {
                 return;
             }
+            if place.is_wanted() {
+                break;
+            }
         }
+        let message = "this control connection was closed because others wait for its place; connect again";
+        // Between two answers the socket's buffer takes a line, unless the peer reads none.
+        let _ = writer.try_write(&line_of(&ApiError::new(ErrorKind::Busy, message).into()));
     }
 
     /// The next request; `None` when there is none to wait for.

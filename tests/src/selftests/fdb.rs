@@ -142,7 +142,12 @@ fn moves(ctx: &Ctx) -> Result<()> {
     );
     let counters = lab.switch.show("counters")?;
     // Four moves of the station; the address of the fences moves too.
-    ensure!(counters["learning"]["moved"].as_u64().is_some_and(|n| n >= 4), "{counters}");
+    ensure!(
+        counters["learning"]["moved"]
+            .as_u64()
+            .is_some_and(|n| n >= 4),
+        "{counters}"
+    );
     Ok(())
 }
 

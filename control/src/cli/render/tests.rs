@@ -202,6 +202,7 @@ fn show_switch() {
         hardware_writes: [("FDB".to_string(), 3), ("VLANS".to_string(), 1)]
             .into_iter()
             .collect(),
+        repaired: 6,
         config_file: "sw1.yml".into(),
     };
     let expected = "\
@@ -211,6 +212,7 @@ Module:           msm-a master ready, pid 42, version 0.1.0
 FDB:              3 of 65536 addresses (1 configured), 2.0 MiB, ageing after 300 s, 0 not learned because it was full
 Generation:       2, hardware adopted
 Hardware writes:  4 (FDB 3, VLANS 1)
+Repairs:          6
 Configuration:    sw1.yml
 ";
     assert_eq!(switch(&info), expected);

@@ -77,6 +77,9 @@ pub struct SwitchInfo {
     pub adopted: bool,
     /// Writes to the hardware since this master started.
     pub hardware_writes: HardwareWrites,
+    /// Entries of the hardware that somebody else had changed and that were repaired since this master started.
+    #[serde(default)]
+    pub repaired: u64,
     /// The configuration file in force.
     pub config_file: PathBuf,
 }

@@ -327,6 +327,7 @@ fn the_fixed_shapes() {
         hardware_writes: [("FDB".to_string(), 3), ("VLANS".to_string(), 1)]
             .into_iter()
             .collect(),
+        repaired: 6,
         config_file: "sw1.yml".into(),
     };
     let wire = to_value(&switch).unwrap();
@@ -336,7 +337,7 @@ fn the_fixed_shapes() {
                "modules": [{"slot": "msm-a", "role": "master", "pid": 42, "state": "ready", "version": "0.1.0"}],
                "fdb": {"size": 65536, "used": 3, "static": 1, "memory_bytes": 2_097_152, "ageing_seconds": 300, "full": 0},
                "generation": 2, "adopted": true, "hardware_writes": {"total": 4, "tables": {"FDB": 3, "VLANS": 1}},
-               "config_file": "sw1.yml"})
+               "repaired": 6, "config_file": "sw1.yml"})
     );
     assert_eq!(from_value::<SwitchInfo>(wire).unwrap(), switch);
 }

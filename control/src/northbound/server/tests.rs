@@ -1,6 +1,6 @@
 //! A real socket in a temporary directory, with a small stand-in for the daemon behind it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream as Stream;
 use std::thread::JoinHandle;
@@ -9,14 +9,15 @@ use hitless_common::{Mac, VlanId};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::super::api::{FdbKind, FdbPage, FdbRow, Reply, VersionInfo};
+use super::super::api::{FdbKind, FdbPage, FdbRow, Reply, VersionInfo, VlanRef};
 use super::super::client::{Client, ClientError};
 use super::*;
 
 /// Entries of the stand-in's FDB.
 const ROWS: u64 = 10_000;
 
-/// The stand-in: knows its version and an FDB of [`ROWS`], refuses the rest, and drops `clear hardware`.
+/// The stand-in: knows its version and an FDB of [`ROWS`], refuses the rest, drops `clear hardware`, and leaves
+/// `delete fdbentry` to [`Served::held`].
 fn answer(request: &Request) -> Option<Response> {
     let reply = match request {
         Request::ShowVersion {} => Ok(Reply::Version(VersionInfo::own())),
@@ -44,6 +45,8 @@ fn answer(request: &Request) -> Option<Response> {
 /// A served socket. Dropping it stops the server.
 struct Served {
     dir: TempDir,
+    /// What is to be answered by the test.
+    held: std::sync::mpsc::Receiver<oneshot::Sender<Response>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -54,6 +57,7 @@ impl Served {
         let mut server = Server::bind(&dir.path().join("control.sock"), 0o660).unwrap();
         change(&mut server);
         let (stop, stopped) = oneshot::channel();
+        let (hold, held) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -63,7 +67,9 @@ impl Served {
                 let (calls, mut asked) = channel();
                 let daemon = tokio::spawn(async move {
                     while let Some(Call { request, reply }) = asked.recv().await {
-                        if let Some(response) = answer(&request) {
+                        if matches!(request, Request::DeleteFdbEntry { .. }) {
+                            let _ = hold.send(reply);
+                        } else if let Some(response) = answer(&request) {
                             let _ = reply.send(response);
                         }
                     }
@@ -75,6 +81,7 @@ impl Served {
         });
         Self {
             dir,
+            held,
             stop: Some(stop),
             thread: Some(thread),
         }
@@ -223,27 +230,71 @@ fn a_line_may_be_64_kib_long_and_no_longer() {
 }
 
 #[test]
-fn too_many_connections_are_told_so() {
+fn the_connection_that_waited_longest_makes_room() {
     let served = Served::start(|server| server.connections = 3);
     let mut clients: Vec<Client> = (0..3).map(|_| served.client()).collect();
     clients.iter_mut().for_each(version);
-    for _ in 0..50 {
-        let error = served.client().call(&Request::ShowVersion {}).unwrap_err();
-        assert!(
-            matches!(&error, ClientError::Refused(e) if e.kind == ErrorKind::Busy),
-            "{error}"
-        );
+    // The first one asks again, so the second one has waited longest.
+    version(&mut clients[0]);
+    let mut newcomer = served.client();
+    version(&mut newcomer);
+    let error = clients[1].call(&Request::ShowVersion {}).unwrap_err();
+    assert!(
+        matches!(&error, ClientError::Refused(e) if e.kind == ErrorKind::Busy),
+        "{error}"
+    );
+    version(&mut clients[0]);
+    version(&mut clients[2]);
+    version(&mut newcomer);
+}
+
+#[test]
+fn nobody_keeps_others_out() {
+    let served = Served::start(|_| ());
+    let page = format!("{{\"request\":\"show-fdb\",\"limit\":{ROWS}}}\n");
+    let greedy = page.repeat(20);
+    // Some say nothing, some half a line, some take no answer.
+    let idlers: Vec<Stream> = (0..3 * MAX_CONNECTIONS)
+        .map(|i| {
+            let mut stream = served.stream();
+            let said = ["", "{\"request\"", &greedy][i % 3];
+            let _ = stream.write_all(said.as_bytes());
+            stream
+        })
+        .collect();
+    for _ in 0..3 {
+        version(&mut served.client());
     }
-    clients.iter_mut().for_each(version);
-    clients.pop();
-    // The place is free once the server has seen the hang-up.
-    loop {
-        match served.client().call(&Request::ShowVersion {}) {
-            Ok(_) => break,
-            Err(ClientError::Refused(e)) if e.kind == ErrorKind::Busy => std::thread::yield_now(),
-            Err(error) => panic!("{error}"),
-        }
-    }
+    drop(idlers);
+    version(&mut served.client());
+}
+
+#[test]
+fn while_all_are_being_answered_newcomers_wait() {
+    let served = Served::start(|server| server.connections = 1);
+    let request = Request::DeleteFdbEntry {
+        vlan: VlanRef::Id(VlanId::MIN),
+        mac: Mac::from_u64(0x0200_0000_0001),
+    };
+    let line = serde_json::to_string(&request).unwrap() + "\n";
+    let mut held = served.stream();
+    held.write_all(line.as_bytes()).unwrap();
+    let answer = served.held.recv().unwrap();
+    // The first newcomer waits, the second is told that there are too many.
+    let mut first = served.stream();
+    first.write_all(b"{\"request\":\"show-version\"}\n").unwrap();
+    let error = served.client().call(&Request::ShowVersion {}).unwrap_err();
+    assert!(
+        matches!(&error, ClientError::Refused(e) if e.kind == ErrorKind::Busy),
+        "{error}"
+    );
+    answer.send(Response::Ok(Reply::Done {})).unwrap();
+    let mut line = String::new();
+    BufReader::new(first).read_line(&mut line).unwrap();
+    assert!(line.starts_with("{\"ok\""), "{line}");
+    let mut answers = String::new();
+    BufReader::new(held).read_to_string(&mut answers).unwrap();
+    assert_eq!(answers.lines().count(), 2, "its answer and why it was closed: {answers}");
 }
 
 #[test]
@@ -270,17 +321,17 @@ fn idle_connections_are_closed() {
 
 #[test]
 fn an_answer_that_nobody_takes_ends_the_connection() {
-    let served = Served::start(|server| {
-        server.idle = Duration::from_millis(200);
-        server.connections = 1;
-    });
+    let served = Served::start(|server| server.idle = Duration::from_millis(200));
     let mut stream = served.stream();
+    stream.set_nonblocking(true).unwrap();
     let page = format!("{{\"request\":\"show-fdb\",\"limit\":{ROWS}}}\n");
-    // Far more than the socket's buffers hold, and never read.
-    let _ = stream.write_all(page.repeat(100).as_bytes());
-    while let Err(error) = served.client().call(&Request::ShowVersion {}) {
-        assert!(matches!(error, ClientError::Refused(e) if e.kind == ErrorKind::Busy));
-        std::thread::yield_now();
+    // Far more answers than the socket's buffers hold, and none is read.
+    loop {
+        match stream.write(page.as_bytes()) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
+            Err(_) => break,
+        }
     }
 }
 
