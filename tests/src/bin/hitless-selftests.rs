@@ -23,6 +23,7 @@ struct Options {
 }
 
 fn main() -> Result<ExitCode> {
+    hitless_topo::init_hook();
     let options = Options::parse();
     let cases = selftests::matching(&options.filter);
     if options.list {
