@@ -46,17 +46,17 @@ impl TcPacket {
         self.context.skb.skb
     }
 
-    /// Whether the outer tag stands beside the payload, and is a C-VLAN tag.
+    /// The tag that stands beside the payload, if there is one: its control information if it is a C-VLAN tag.
     #[inline(always)]
-    fn accelerated_tag(&self) -> Option<u16> {
+    fn tag_beside(&self) -> Option<Option<u16>> {
         // SAFETY: the program's own context.
         unsafe {
             let skb = self.skb();
-            if (*skb).vlan_present != 0 && (*skb).vlan_proto as u16 == TPID.to_be() {
-                Some((*skb).vlan_tci as u16)
-            } else {
-                None
+            if (*skb).vlan_present == 0 {
+                return None;
             }
+            let is_ours = (*skb).vlan_proto as u16 == TPID.to_be();
+            Some(is_ours.then_some((*skb).vlan_tci as u16))
         }
     }
 
@@ -179,7 +179,7 @@ impl TcPacket {
         match maps::egress(pending) {
             Some(egress) if pending != 0 => {
                 maps::count_tx(pending, bytes);
-                self.redirect(egress)
+                redirect(egress)
             }
             // Every port was too narrow; each has counted it.
             _ => TC_ACT_SHOT,
@@ -221,12 +221,13 @@ impl Packet for TcPacket {
             )
         };
         let (dst, src) = (front >> 16, back & 0xffff_ffff_ffff);
-        if let Some(tci) = self.accelerated_tag() {
+        // A tag of another kind there is payload to this switch, and so is what stands behind it, tags included.
+        if let Some(tag) = self.tag_beside() {
             return Some(Header {
                 dst,
                 src,
-                tagged: true,
-                tci,
+                tagged: tag.is_some(),
+                tci: tag.unwrap_or(0),
             });
         }
         if kind != TPID.to_be() {
@@ -271,9 +272,8 @@ impl Packet for TcPacket {
     }
 
     #[inline(always)]
-    fn redirect(&mut self, egress: &PortEntry) -> i32 {
-        // SAFETY: a helper on a number.
-        unsafe { bpf_redirect(egress.ifindex, 0) as i32 }
+    fn redirect(&mut self, egress: &PortEntry) -> Option<i32> {
+        Some(redirect(egress))
     }
 
     #[inline(always)]
@@ -297,6 +297,13 @@ impl Packet for TcPacket {
             Rest::Take => self.take(port.port, header),
         }
     }
+}
+
+/// Hands the frame to a port's device, whatever becomes of it there.
+#[inline(always)]
+fn redirect(egress: &PortEntry) -> i32 {
+    // SAFETY: a helper on a number.
+    unsafe { bpf_redirect(egress.ifindex, 0) as i32 }
 }
 
 /// Copies a frame into the PUNT ring; 0 if there is no room. Not inlined: the fast path does not need it.

@@ -148,10 +148,8 @@ impl Packet for XdpPacket {
     }
 
     #[inline(always)]
-    fn redirect(&mut self, egress: &PortEntry) -> u32 {
-        maps::XDP_TX
-            .redirect(u32::from(egress.port), 0)
-            .unwrap_or(xdp_action::XDP_DROP)
+    fn redirect(&mut self, egress: &PortEntry) -> Option<u32> {
+        maps::XDP_TX.redirect(u32::from(egress.port), 0).ok()
     }
 
     #[inline(always)]
