@@ -4,5 +4,6 @@
 //! [`selftests`] are the cases, [`bench`] the measurements. Programs in `src/bin` only read arguments and print.
 
 pub mod bench;
+pub mod dataplane;
 pub mod harness;
 pub mod selftests;
