@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::enter::NodeHandle;
 use crate::error::{Context, Error};
-use crate::init::{ARGV0, Answer, Spec};
+use crate::init::{ARGV0, Answer, Order, Spec};
 use crate::process::{PidFd, ProcessId, readable};
 use crate::topology::{Healthcheck, Node};
 
@@ -56,8 +56,8 @@ fn append(log: &Path) -> Result<File, Error> {
 }
 
 impl<'a> Booting<'a> {
-    /// Creates the node's namespaces and its first process, which builds the node's file system and then
-    /// waits for [`Booting::start`]. It ends by itself when this value is dropped before.
+    /// Creates the node's namespaces and its first process, which waits for [`Booting::build`] and then for
+    /// [`Booting::start`]. It ends by itself when this value is dropped before.
     pub fn create(lab: &str, node: &'a Node, spec: &Spec, log: &'a Path) -> Result<Self, Error> {
         let here = |what: &str, e: io::Error| failed(node, log, what, e.to_string());
         let mut child = Command::new("/proc/self/exe")
@@ -116,6 +116,16 @@ impl<'a> Booting<'a> {
         })
     }
 
+    /// Has the node's file system built.
+    pub fn build(&mut self) {
+        self.order(Order::Build);
+    }
+
+    /// When the other side is gone, its missing answer says so.
+    fn order(&mut self, order: Order) {
+        let _ = writeln!(self.orders, "{}", order.line());
+    }
+
     /// Waits until links can be made.
     pub fn ready(&mut self) -> Result<(), Error> {
         self.expect("prepare the node", &Answer::Ready)
@@ -129,9 +139,8 @@ impl<'a> Booting<'a> {
         ready_timeout: Duration,
     ) -> Result<Option<String>, Error> {
         std::thread::sleep(self.node.startup_delay);
-        let sent = self.orders.write_all(b"start\n");
+        self.order(Order::Start);
         self.expect("start its command", &Answer::Started)?;
-        sent.context(|| format!("start node '{}'", self.node.name))?;
         for line in &self.node.exec {
             let step = format!("exec `{}`", line.join(" "));
             let mut log = append(self.log)?;
@@ -157,25 +166,24 @@ impl<'a> Booting<'a> {
     ) -> Result<(), Error> {
         let step = format!("wait for its health check `{}`", check.command.join(" "));
         let deadline = Instant::now() + ready_timeout;
+        let mut complaint = String::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let (reader, writer) = io::pipe().context(|| "make a pipe".into())?;
             let errors = writer.try_clone().context(|| "duplicate a pipe".into())?;
             let (output, errors) = (Stdio::from(writer), Stdio::from(errors));
-            let result = self.run(
-                handle,
-                &check.command,
-                output,
-                errors,
-                check.timeout.min(left),
-            );
-            let Err(reason) = result else {
+            let timeout = check.timeout.min(left);
+            let Err(reason) = self.run(handle, &check.command, output, errors, timeout) else {
                 return Ok(());
             };
-            if Instant::now() + HEALTH_PAUSE >= deadline {
-                let said = said(reader);
+            let late = Instant::now() + HEALTH_PAUSE >= deadline;
+            // A run that was cut short has less to say than the one before.
+            if !late || complaint.is_empty() {
+                complaint = format!("{reason}{}", said(reader));
+            }
+            if late {
                 let seconds = ready_timeout.as_secs_f32();
-                let reason = format!("not healthy after {seconds} s: {reason}{said}");
+                let reason = format!("not healthy after {seconds} s: {complaint}");
                 return Err(failed(self.node, self.log, step, reason));
             }
             // A node whose command ended will not become healthy.

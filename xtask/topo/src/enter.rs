@@ -161,7 +161,8 @@ impl NodeHandle {
 }
 
 /// Runs a command in a node with this process's terminal, or standard input and output, and waits for it.
-/// `lab` is a lab's name or a topology file.
+/// `lab` is a lab's name or a topology file. Meanwhile this whole process ignores Ctrl-C and Ctrl-\, which are
+/// the command's to handle; use [`NodeHandle::output`] where nobody types.
 ///
 /// # Errors
 /// As [`NodeHandle::open`] and [`NodeHandle::spawn`]; [`Error::exit_code`] is the exit status that a shell

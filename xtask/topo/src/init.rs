@@ -3,14 +3,14 @@
 //!
 //! The program re-executes itself under [`ARGV0`]. That process makes the namespaces and forks: the child is
 //! process 1 of the new PID namespace, the parent reports its pid and ends. It talks with `up` in lines:
-//! `up` sends the [`Spec`], later `start`; the answers are [`Answer`]s. When `up` dies before `start`, the
-//! node dies too, so that no crash leaves a node that no state file knows.
+//! `up` sends the [`Spec`] and later [`Order`]s; the answers are [`Answer`]s. When `up` dies before the last
+//! order, the node dies too, so that no crash leaves a node that no state file knows.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -44,6 +44,24 @@ pub(crate) struct Spec {
     pub binds: Vec<Bind>,
     /// Directory to mount at [`crate::image::BINARIES_IN_NODE`].
     pub binaries: Option<PathBuf>,
+}
+
+/// What a node's first process waits for, after its [`Spec`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order {
+    /// Its pid was recorded: build the file system.
+    Build,
+    /// The links are there: start the node's command.
+    Start,
+}
+
+impl Order {
+    pub fn line(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Start => "start",
+        }
+    }
 }
 
 /// What a node's first process has to say, one line each.
@@ -106,20 +124,13 @@ fn create(answers: &File) -> Result<Infallible, String> {
             | CloneFlags::CLONE_NEWPID,
     )
     .map_err(|e| format!("make namespaces: {e}"))?;
-    // Keeps the child from answering before its parent does.
-    let (mut gate, hold) = io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
     // SAFETY: this process has a single thread, so nothing is lost or locked in the child.
     match unsafe { fork() }.map_err(|e| format!("fork the first process: {e}"))? {
         ForkResult::Parent { child } => {
             say(answers, &Answer::Pid(child.as_raw()));
             std::process::exit(0)
         }
-        ForkResult::Child => {
-            drop(hold);
-            let opened = gate.read(&mut [0]);
-            opened.map_err(|e| format!("wait for its parent: {e}"))?;
-            first_process(&spec, answers)
-        }
+        ForkResult::Child => first_process(&spec, answers),
     }
 }
 
@@ -128,7 +139,15 @@ fn order() -> Option<String> {
     io::stdin().lines().next()?.ok()
 }
 
+fn await_order(expected: Order) -> Result<(), String> {
+    match order() {
+        Some(order) if order == expected.line() => Ok(()),
+        _ => Err("`up` ended before the node was started".into()),
+    }
+}
+
 fn first_process(spec: &Spec, answers: &File) -> Result<Infallible, String> {
+    await_order(Order::Build)?;
     setsid().map_err(|e| format!("leave the terminal: {e}"))?;
     sethostname(&spec.hostname).map_err(|e| format!("set the host name: {e}"))?;
     rootfs::build(spec).map_err(|e| format!("build its file system: {e}"))?;
@@ -153,9 +172,7 @@ fn first_process(spec: &Spec, answers: &File) -> Result<Infallible, String> {
         .map_err(|e| format!("block SIGCHLD: {e}"))?;
     say(answers, &Answer::Ready);
 
-    if order().as_deref() != Some("start") {
-        return Err("`up` ended before the node was started".into());
-    }
+    await_order(Order::Start)?;
     detach().map_err(|e| format!("leave its pipes: {e}"))?;
     let command = start(spec)?;
     say(answers, &Answer::Started);

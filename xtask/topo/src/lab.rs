@@ -272,11 +272,12 @@ fn bring_up(
     let lab = &topology.name;
     let mut booting = Vec::new();
     for (i, plan) in plans.iter().enumerate() {
-        let boot = Booting::create(lab, plan.node, &plan.spec, &plan.state.log)?;
+        let mut boot = Booting::create(lab, plan.node, &plan.spec, &plan.state.log)?;
         // Written before the node can outlive this process.
         state.nodes[i].init = Some(boot.init);
         state.nodes[i].netns_inode = Some(netns::inode_of(boot.init)?);
         store.write(state)?;
+        boot.build();
         booting.push(boot);
     }
     // The nodes build their file systems at the same time.

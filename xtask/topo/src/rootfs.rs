@@ -27,7 +27,7 @@ const OVERLAYABLE: [&str; 9] = [
     "ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "bcachefs", "tmpfs",
 ];
 
-/// Where to look next, so that the reader of an error knows the step.
+/// Adds the step to an error: "open /x: No such file or directory".
 fn step<T, E: Into<io::Error>>(
     result: Result<T, E>,
     what: impl FnOnce() -> String,
@@ -45,7 +45,7 @@ struct Held {
 /// Builds the file system and makes it the root of the calling process, which must be alone in its mount
 /// namespace.
 pub(crate) fn build(spec: &Spec) -> Result<(), String> {
-    mount_(None, "/", None, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None)?;
+    mount_at(None, "/", None, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None)?;
     let mut held = Vec::new();
     if let Some(directory) = &spec.binaries {
         held.push(hold(directory, Path::new(BINARIES_IN_NODE), true)?);
@@ -56,7 +56,7 @@ pub(crate) fn build(spec: &Spec) -> Result<(), String> {
     let mounts = visible_mounts()?;
 
     // Covers the host's directory of that name in this namespace only.
-    mount_(
+    mount_at(
         Some("tmpfs"),
         DIRECTORY,
         Some("tmpfs"),
@@ -93,7 +93,7 @@ pub(crate) fn build(spec: &Spec) -> Result<(), String> {
 }
 
 /// Mounts with an error that names the place.
-fn mount_(
+fn mount_at(
     source: Option<&str>,
     target: impl AsRef<Path>,
     kind: Option<&str>,
@@ -139,7 +139,7 @@ fn overlay(lower: &Path, target: &Path, layer: &Path) -> Result<(), String> {
         ));
     };
     let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
-    mount_(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(&options)).map_err(|e| {
+    mount_at(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(&options)).map_err(|e| {
         format!("{e} (over {lower}; the kernel needs overlayfs, and allows two overlays on each other at most)")
     })
 }
@@ -208,11 +208,11 @@ fn take_over(host: &HostMount, root: &Path, layer: &Path) {
     let target = root.join(inside);
     let bind = || {
         let source = host.point.to_str();
-        mount_(source, &target, None, MsFlags::MS_BIND, None)
+        mount_at(source, &target, None, MsFlags::MS_BIND, None)
     };
     let read_only = || {
         let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-        mount_(None, &target, None, flags, None)
+        mount_at(None, &target, None, flags, None)
     };
     let shown = if host.point.starts_with("/dev") {
         bind()
@@ -251,7 +251,7 @@ fn own_mounts(root: &Path) -> Result<(), String> {
             continue;
         }
         step(fs::create_dir_all(&target), || format!("create /{place}"))?;
-        mount_(Some(kind), &target, Some(kind), flags, data)?;
+        mount_at(Some(kind), &target, Some(kind), flags, data)?;
     }
     Ok(())
 }
@@ -284,10 +284,10 @@ fn bind(held: &Held) -> Result<(), String> {
             }
         }
     }
-    mount_(Some(&source), target, None, MsFlags::MS_BIND, None)?;
+    mount_at(Some(&source), target, None, MsFlags::MS_BIND, None)?;
     if held.read_only {
         let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-        mount_(None, target, None, flags, None)?;
+        mount_at(None, target, None, flags, None)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ const VERSION: u32 = 1;
 
 /// Directory of the state files; also the directory that a node's own mounts are built on.
 pub(crate) const DIRECTORY: &str = "/run/hitless-topo";
+
+/// How long a lock may outlive its holder: a child that was forked but has not called exec yet shares it.
+const DEAD_HOLDER: Duration = Duration::from_secs(5);
 
 /// Everything needed to use a lab, and to take it down after a crash of anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,6 +181,7 @@ impl Store {
     pub fn lock(&self, lab: &str) -> Result<Lock, Error> {
         let path = self.0.join(format!("{lab}.lock"));
         fs::create_dir_all(&self.0).context(|| format!("create {}", self.0.display()))?;
+        let deadline = Instant::now() + DEAD_HOLDER;
         loop {
             let mut file = OpenOptions::new()
                 .read(true)
@@ -189,10 +194,15 @@ impl Store {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let mut holder = String::new();
-                    // Who holds it is for the message only.
+                    // A file that can not be read has no pid in it either.
                     let _ = file.read_to_string(&mut holder);
-                    let (lab, pid) = (lab.into(), holder.trim().parse().unwrap_or(0));
-                    return Err(Error::Busy { lab, pid });
+                    let pid = holder.trim().parse().unwrap_or(0);
+                    if ProcessId::of(pid).is_some() || Instant::now() >= deadline {
+                        let lab = lab.into();
+                        return Err(Error::Busy { lab, pid });
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
                 }
                 Err(TryLockError::Error(e)) => {
                     return Err(e).context(|| format!("lock {}", path.display()));
@@ -320,5 +330,21 @@ mod tests {
         drop(lock);
         assert!(!dir.path().join("x.lock").exists());
         drop(store.lock("x").unwrap());
+    }
+
+    #[test]
+    fn a_lock_that_outlives_its_holder_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path());
+        let path = dir.path().join("x.lock");
+        // No process can have this pid.
+        fs::write(&path, i32::MAX.to_string()).unwrap();
+        let child = File::open(&path).unwrap();
+        child.lock().unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| store.lock("x").map(drop));
+            scope.spawn(move || drop(child));
+            waiting.join().unwrap().unwrap();
+        });
     }
 }

@@ -119,9 +119,8 @@ impl Lab {
             }
         }
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let left = mounts
-            .lines()
-            .filter(|line| line.contains(&ours) || line.contains("/run/hitless-topo"));
+        let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+        let left = points.filter(|p| p.contains(&ours) || p.starts_with("/run/hitless-topo"));
         traces.extend(left.map(String::from));
         for entry in fs::read_dir("/proc").unwrap() {
             let file = entry.unwrap().path().join("cmdline");

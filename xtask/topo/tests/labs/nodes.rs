@@ -325,12 +325,12 @@ pub fn our_image_runs_the_given_binaries() {
     // Never ready: the reason has what the check said; the command's end is noticed at once.
     script("bin/hitlessd", "exec sleep 1000000");
     let options = UpOptions {
-        ready_timeout: Duration::from_millis(300),
+        ready_timeout: Duration::from_secs(2),
         ..options
     };
     let error = up(&lab.file(), &options).unwrap_err().to_string();
     assert!(
-        error.contains("not healthy after 0.3 s") && error.contains("not yet"),
+        error.contains("not healthy after 2 s") && error.contains("not yet"),
         "{error}"
     );
     script("bin/hitlessd", "echo bad configuration; exit 3");
