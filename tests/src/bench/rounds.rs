@@ -163,7 +163,9 @@ impl Figure {
                 })
             })
             .collect();
-        let short = |r: &Ratio| r.promised.is_some_and(|promised| r.ratio < promised);
+        // As it is printed: no verdict over a difference that nobody sees.
+        let shown = |ratio: f64| (ratio * 100.0).round() / 100.0;
+        let short = |r: &Ratio| r.promised.is_some_and(|promised| shown(r.ratio) < promised);
         let outside = match subject.limit {
             Some(Limit::AtLeast(least)) => middle < least,
             Some(Limit::AtMost(most)) => middle > most,

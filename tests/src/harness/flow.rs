@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use hitless_common::Mac;
 
-use super::cpu::Pinned;
+use super::cpu::{Pinned, make_urgent};
 use super::frames::{Builder, ProbeHeader, Tag};
 use super::layout::{HEADER_LEN, MAX_PHASES, kind, offset};
 use super::netns::Netns;
@@ -53,6 +53,9 @@ pub struct Spec<'a> {
     pub window: Option<u64>,
     /// Frames a second at most.
     pub rate: Option<u32>,
+    /// With a `rate` well below what a CPU can send: gaps are the path's, and not those of a sender that has to
+    /// wait for a CPU.
+    pub urgent: bool,
     /// Sequence numbers; the flow fails when they are used up.
     pub capacity: u64,
 }
@@ -79,6 +82,7 @@ impl<'a> Spec<'a> {
             cpu: 0,
             window: Some(WINDOW),
             rate: None,
+            urgent: false,
             capacity: CAPACITY,
         }
     }
@@ -139,13 +143,16 @@ impl Flow {
         // The thread enters the namespace by itself: it must not borrow from the caller.
         let netns = Netns::open(spec.from.0.name())?;
         let device = spec.from.1.to_owned();
-        let cpu = spec.cpu;
+        let (cpu, urgent) = (spec.cpu, spec.urgent && spec.rate.is_some());
         let mut sender = Sender::new(spec, id, shared.clone(), sink.clone());
         let thread = std::thread::Builder::new()
             .name(format!("flow {}", spec.name))
             .spawn(move || {
                 let opened = netns.enter().and_then(|()| {
                     let pinned = Pinned::new(cpu)?;
+                    if urgent {
+                        make_urgent()?;
+                    }
                     Ok((pinned, PacketSocket::sender(&device)?))
                 });
                 let (_pinned, socket) = match opened {
