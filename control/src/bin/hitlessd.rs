@@ -88,8 +88,14 @@ fn main() -> ExitCode {
 }
 
 fn start_log(arguments: &Arguments) -> Result<()> {
-    let filter =
+    let mut filter =
         EnvFilter::try_new(&arguments.log).with_context(|| format!("--log {:?}", arguments.log))?;
+    if !matches!(arguments.datapath_log, DatapathLog::Off) {
+        // Who asks for it wants to see it, whatever else is logged.
+        for hook in ["hitless::tc=debug", "hitless::xdp=debug"] {
+            filter = filter.add_directive(hook.parse().context("filter of the data path's log")?);
+        }
+    }
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = fmt::layer()
         .with_writer(std::io::stderr)

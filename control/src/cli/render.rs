@@ -193,7 +193,23 @@ pub(super) fn ports(ports: &[PortInfo], style: Style) -> String {
             port.counters.dropped().to_string(),
         ]
     };
-    table(&columns, ports.iter().map(row), style)
+    table(&columns, ports.iter().map(row), style) + &offload_reasons(ports)
+}
+
+/// Why the ports' frames are forwarded where they are, each reason once with its ports.
+fn offload_reasons(ports: &[PortInfo]) -> String {
+    let mut reasons: Vec<(String, Vec<u16>)> = Vec::new();
+    for port in ports {
+        let reason = format!("{}: {}", port.offload, port.offload_reason);
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, numbers)) => numbers.push(port.port.get()),
+            None => reasons.push((reason, vec![port.port.get()])),
+        }
+    }
+    let line = |(reason, numbers): (String, Vec<u16>)| {
+        format!("Offload of port {}: {reason}\n", ranges(numbers))
+    };
+    reasons.into_iter().map(line).collect()
 }
 
 /// `show ports <PORT>`.

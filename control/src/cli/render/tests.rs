@@ -70,6 +70,8 @@ fn show_ports() {
 Port  Device  Enabled  Link    Offload  Untagged  Tagged    Received  Sent  Dropped
    1  eth1    yes      up      tc       10        20,30-32   1234567    12        6
   12  eth12   no       absent  none     -         -                0     0        0
+Offload of port 1: tc: A veth takes TC.
+Offload of port 12: none: There is no device.
 ";
     assert_eq!(ports(&two_ports(), Style::Plain), expected);
 }
