@@ -25,11 +25,18 @@ pub const FILE: &str = "bench/nanoseconds.json";
 /// Growth that counts as a regression.
 pub const TOLERANCE: f64 = 0.10;
 
+/// How many times the tolerance holds for random addresses: how much of a large table is in the cache that all CPUs
+/// share depends on what else runs.
+const SHARED_CACHE: f64 = 3.0;
+
+/// End of the names of paths with random addresses.
+const RANDOM: &str = " random addresses";
+
 /// Nanoseconds below which a difference is the clock's.
 const RESOLUTION: f64 = 2.0;
 
 /// Interleaved rounds; the least of them is the figure, because whatever disturbs a round makes it longer.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 8;
 
 /// Single runs in a round, at most.
 const SINGLES: u32 = 20_000;
@@ -159,15 +166,14 @@ pub fn nanoseconds(run: &Run, repeat: u32) -> Result<Vec<Figure>> {
         // Nothing leaves in a test run; every port may be the loopback device, which each namespace has.
         let device = nix::net::if_::if_nametoindex("lo")?;
         let mut figures = Figures::default();
-        let small = Fixture::new(SIZES[0].0, device)?;
-        for _ in 0..ROUNDS {
-            small.fixed_addresses(repeat, &mut figures)?;
-        }
-        drop(small);
+        let mut random = Random::new(1);
+        let mut fixtures = Vec::with_capacity(SIZES.len());
         for (size, name) in SIZES {
-            let fixture = Fixture::new(size, device)?;
-            let mut random = Random::new(u64::from(size));
-            for _ in 0..ROUNDS {
+            fixtures.push((Fixture::new(size, device)?, name));
+        }
+        for _ in 0..ROUNDS {
+            fixtures[0].0.fixed_addresses(repeat, &mut figures)?;
+            for (fixture, name) in &fixtures {
                 fixture.random_addresses(name, repeat, &mut random, &mut figures)?;
             }
         }
@@ -272,14 +278,13 @@ impl Fixture {
         figures: &mut Figures,
     ) -> Result<()> {
         let mut any = |of: &[Mac]| of[random.below(of.len() as u64) as usize];
+        let mut next = || Builder::new(any(&self.known[0]), any(&self.known[1])).build();
         for hook in Hook::BOTH {
             let clock = self.clock(hook, repeat)?;
-            let next = || Builder::new(any(&self.known[0]), any(&self.known[1])).build();
-            let nanoseconds = self.singles(hook, repeat, next)? - clock;
-            figures.add(
-                format!("{} {size} random addresses", hook.name()),
-                nanoseconds,
-            );
+            // A table that fits into a cache gets there before it is measured, whatever else ran meanwhile.
+            self.singles(hook, repeat, &mut next)?;
+            let nanoseconds = self.singles(hook, repeat, &mut next)? - clock;
+            figures.add(format!("{} {size}{RANDOM}", hook.name()), nanoseconds);
         }
         Ok(())
     }
@@ -370,7 +375,7 @@ impl Report {
 }
 
 /// Compares figures with those in a file of [`save`]. A path regressed if it takes longer by more than `tolerance`
-/// (a share: 0.1 is a tenth). Figures of another machine are not compared, nor is a file that is not there.
+/// (a share: 0.1 is a tenth), with random addresses by three times that. Figures of another machine are not compared, nor is a file that is not there.
 ///
 /// # Errors
 /// When the file is there and can not be read.
@@ -405,6 +410,11 @@ pub fn compare(previous: &Path, now: &[Figure], tolerance: f64) -> Result<Report
                 .iter()
                 .find(|f| f.name == figure.name)
                 .map(|f| f.nanoseconds);
+            let tolerance = if figure.name.ends_with(RANDOM) {
+                tolerance * SHARED_CACHE
+            } else {
+                tolerance
+            };
             let limit = |old: f64| old * (1.0 + tolerance) + RESOLUTION;
             Change {
                 name: figure.name.clone(),

@@ -140,7 +140,7 @@ fn rings() -> Vec<Row> {
             pair().reported(2, Reported::ItsShare),
             Learning::New(10),
         ),
-        row("no room in the ring", full(), Learning::Deferred),
+        row("no room in the ring of events", full(), Learning::Deferred),
         row(
             "a source at its port needs no room",
             full().station(10, A, 1),
