@@ -29,8 +29,14 @@ mod tests;
 
 use places::{Place, Places};
 
-/// Connections at a time, and further ones that wait for a place. See [`places`] for who makes room.
+/// Connections at a time. See [`places`] for who makes room for one more.
 pub const MAX_CONNECTIONS: usize = 64;
+
+/// Connections that wait for a place; one more is told so and hung up on.
+pub const MAX_NEWCOMERS: usize = 256;
+
+/// Time that a peer has to do something when others wait for its place.
+const HASTE: Duration = Duration::from_millis(200);
 
 /// Time for a whole request line to come, and for an answer to be taken.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -92,6 +98,7 @@ pub struct Server {
     /// Device and inode of the socket file, so that only our own is removed.
     file: (u64, u64),
     connections: usize,
+    newcomers: usize,
     idle: Duration,
 }
 
@@ -122,6 +129,7 @@ impl Server {
             path: path.into(),
             file: (metadata.dev(), metadata.ino()),
             connections: MAX_CONNECTIONS,
+            newcomers: MAX_NEWCOMERS,
             idle: IDLE_TIMEOUT,
         })
     }
@@ -137,7 +145,7 @@ impl Server {
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
-        let places = Places::new(self.connections);
+        let places = Places::new(self.connections, self.newcomers, HASTE);
         let (stopping, watch_stop) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let mut stop = pin!(stop);
@@ -316,7 +324,8 @@ impl Connection {
                 break;
             }
         }
-        let message = "this control connection was closed because others wait for its place; connect again";
+        let message =
+            "this control connection was closed because others wait for its place; connect again";
         // Between two answers the socket's buffer takes a line, unless the peer reads none.
         let _ = writer.try_write(&line_of(&ApiError::new(ErrorKind::Busy, message).into()));
     }

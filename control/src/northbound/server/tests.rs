@@ -271,7 +271,7 @@ fn nobody_keeps_others_out() {
 
 #[test]
 fn while_all_are_being_answered_newcomers_wait() {
-    let served = Served::start(|server| server.connections = 1);
+    let served = Served::start(|server| (server.connections, server.newcomers) = (1, 1));
     let request = Request::DeleteFdbEntry {
         vlan: VlanRef::Id(VlanId::MIN),
         mac: Mac::from_u64(0x0200_0000_0001),
@@ -282,7 +282,9 @@ fn while_all_are_being_answered_newcomers_wait() {
     let answer = served.held.recv().unwrap();
     // The first newcomer waits, the second is told that there are too many.
     let mut first = served.stream();
-    first.write_all(b"{\"request\":\"show-version\"}\n").unwrap();
+    first
+        .write_all(b"{\"request\":\"show-version\"}\n")
+        .unwrap();
     let error = served.client().call(&Request::ShowVersion {}).unwrap_err();
     assert!(
         matches!(&error, ClientError::Refused(e) if e.kind == ErrorKind::Busy),
@@ -294,7 +296,11 @@ fn while_all_are_being_answered_newcomers_wait() {
     assert!(line.starts_with("{\"ok\""), "{line}");
     let mut answers = String::new();
     BufReader::new(held).read_to_string(&mut answers).unwrap();
-    assert_eq!(answers.lines().count(), 2, "its answer and why it was closed: {answers}");
+    assert_eq!(
+        answers.lines().count(),
+        2,
+        "its answer and why it was closed: {answers}"
+    );
 }
 
 #[test]
