@@ -1,6 +1,6 @@
 //! The pin directory: `/sys/fs/bpf/hitless/<switch>/v<layout>/`. Finding, checking, locking and removing it.
 
-use super::HwError;
+use super::{HwError, sys};
 use aya::maps::{Map, MapData, MapInfo, MapType};
 use hitless_common::{
     limits::{MAX_PORTS, PORT_SLOTS},
@@ -38,17 +38,83 @@ struct Shape {
 const BY_PORT: u32 = MAX_PORTS as u32 + 1;
 
 const SHAPES: &[Shape] = &[
-    Shape { name: name::META, kind: MapType::Array, key: 4, value: size_of::<Meta>() as u32, entries: Some(1) },
-    Shape { name: name::PORTS, kind: MapType::Array, key: 4, value: size_of::<PortEntry>() as u32, entries: Some(PORT_SLOTS) },
-    Shape { name: name::EGRESS, kind: MapType::Array, key: 4, value: size_of::<PortEntry>() as u32, entries: Some(BY_PORT) },
-    Shape { name: name::XDP_TX, kind: MapType::DevMap, key: 4, value: 8, entries: Some(BY_PORT) },
-    Shape { name: name::VLANS, kind: MapType::Array, key: 4, value: size_of::<VlanEntry>() as u32, entries: Some(vlans::ENTRIES) },
-    Shape { name: name::FDB, kind: MapType::Array, key: 4, value: size_of::<FdbBucket>() as u32, entries: None },
-    Shape { name: name::COUNTERS, kind: MapType::PerCpuArray, key: 4, value: size_of::<PortCounters>() as u32, entries: Some(BY_PORT) },
-    Shape { name: name::LIMITERS, kind: MapType::Array, key: 4, value: size_of::<PortLimiters>() as u32, entries: Some(BY_PORT) },
-    Shape { name: name::LEARN, kind: MapType::RingBuf, key: 0, value: 0, entries: Some(LEARN_RING_BYTES) },
-    Shape { name: name::REPORTED, kind: MapType::Array, key: 4, value: 8, entries: Some(REPORTED_SLOTS) },
-    Shape { name: name::PUNT, kind: MapType::RingBuf, key: 0, value: 0, entries: Some(PUNT_RING_BYTES) },
+    Shape {
+        name: name::META,
+        kind: MapType::Array,
+        key: 4,
+        value: size_of::<Meta>() as u32,
+        entries: Some(1),
+    },
+    Shape {
+        name: name::PORTS,
+        kind: MapType::Array,
+        key: 4,
+        value: size_of::<PortEntry>() as u32,
+        entries: Some(PORT_SLOTS),
+    },
+    Shape {
+        name: name::EGRESS,
+        kind: MapType::Array,
+        key: 4,
+        value: size_of::<PortEntry>() as u32,
+        entries: Some(BY_PORT),
+    },
+    Shape {
+        name: name::XDP_TX,
+        kind: MapType::DevMap,
+        key: 4,
+        value: 8,
+        entries: Some(BY_PORT),
+    },
+    Shape {
+        name: name::VLANS,
+        kind: MapType::Array,
+        key: 4,
+        value: size_of::<VlanEntry>() as u32,
+        entries: Some(vlans::ENTRIES),
+    },
+    Shape {
+        name: name::FDB,
+        kind: MapType::Array,
+        key: 4,
+        value: size_of::<FdbBucket>() as u32,
+        entries: None,
+    },
+    Shape {
+        name: name::COUNTERS,
+        kind: MapType::PerCpuArray,
+        key: 4,
+        value: size_of::<PortCounters>() as u32,
+        entries: Some(BY_PORT),
+    },
+    Shape {
+        name: name::LIMITERS,
+        kind: MapType::Array,
+        key: 4,
+        value: size_of::<PortLimiters>() as u32,
+        entries: Some(BY_PORT),
+    },
+    Shape {
+        name: name::LEARN,
+        kind: MapType::RingBuf,
+        key: 0,
+        value: 0,
+        entries: Some(LEARN_RING_BYTES),
+    },
+    Shape {
+        name: name::REPORTED,
+        kind: MapType::Array,
+        key: 4,
+        value: 8,
+        entries: Some(REPORTED_SLOTS),
+    },
+    Shape {
+        name: name::PUNT,
+        kind: MapType::RingBuf,
+        key: 0,
+        value: 0,
+        entries: Some(PUNT_RING_BYTES),
+    },
 ];
 
 /// The names of the maps that are pinned.
@@ -89,12 +155,23 @@ impl SwitchDir {
     /// [`HwError::Busy`] if another process holds the lock; else what the kernel says.
     pub fn lock(switch: &str) -> Result<Self, HwError> {
         let path = Path::new(BPFFS).join("hitless").join(switch);
-        fs::create_dir_all(&path).map_err(|source| HwError::Io { what: format!("make {}", path.display()), source })?;
-        let file = File::open(&path).map_err(|source| HwError::Io { what: format!("open {}", path.display()), source })?;
+        fs::create_dir_all(&path).map_err(|source| HwError::Io {
+            what: format!("make {}", path.display()),
+            source,
+        })?;
+        let file = File::open(&path).map_err(|source| HwError::Io {
+            what: format!("open {}", path.display()),
+            source,
+        })?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self { path, _lock: lock }),
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(HwError::Busy { switch: switch.into() }),
-            Err((_, errno)) => Err(HwError::Io { what: format!("lock {}", path.display()), source: errno.into() }),
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(HwError::Busy {
+                switch: switch.into(),
+            }),
+            Err((_, errno)) => Err(HwError::Io {
+                what: format!("lock {}", path.display()),
+                source: errno.into(),
+            }),
         }
     }
 
@@ -122,8 +199,15 @@ impl SwitchDir {
             if entry == ours {
                 present = Present::Ours;
             } else {
-                let found = entry.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-                return Err(HwError::OtherLayout { path: entry, found, ours: LAYOUT });
+                let found = entry
+                    .file_name()
+                    .map(|n| n.to_string_lossy().into_owned())
+                    .unwrap_or_default();
+                return Err(HwError::OtherLayout {
+                    path: entry,
+                    found,
+                    ours: LAYOUT,
+                });
             }
         }
         Ok(present)
@@ -137,14 +221,21 @@ impl SwitchDir {
 pub fn check_shapes(dir: &Path) -> Result<(), HwError> {
     for shape in SHAPES {
         let path = dir.join(shape.name);
-        let foreign = |why: String| HwError::Foreign { path: path.clone(), why };
+        let foreign = |why: String| HwError::Foreign {
+            path: path.clone(),
+            why,
+        };
         if !path.exists() {
             return Err(foreign("the map is missing".into()));
         }
-        let info = MapInfo::from_pin(&path).map_err(|e| foreign(format!("it can not be read as a map: {e}")))?;
+        let info = MapInfo::from_pin(&path)
+            .map_err(|e| foreign(format!("it can not be read as a map: {e}")))?;
         let kind = info.map_type().map_err(|e| foreign(e.to_string()))?;
         if kind != shape.kind {
-            return Err(foreign(format!("its type is {kind:?}, expected {:?}", shape.kind)));
+            return Err(foreign(format!(
+                "its type is {kind:?}, expected {:?}",
+                shape.kind
+            )));
         }
         for (what, found, expected) in [
             ("key size", info.key_size(), Some(shape.key)),
@@ -154,7 +245,9 @@ pub fn check_shapes(dir: &Path) -> Result<(), HwError> {
             if let Some(expected) = expected
                 && found != expected
             {
-                return Err(foreign(format!("its {what} is {found}, expected {expected}")));
+                return Err(foreign(format!(
+                    "its {what} is {found}, expected {expected}"
+                )));
             }
         }
     }
@@ -199,14 +292,25 @@ impl SwitchDir {
         let mut pins = 0;
         for layout in read_dir(&self.path)? {
             for link in read_dir(&layout)? {
-                if link.file_name().is_some_and(|n| n.to_string_lossy().starts_with("link_")) {
-                    fs::remove_file(&link).map_err(|source| HwError::Io { what: format!("remove {}", link.display()), source })?;
+                if link
+                    .file_name()
+                    .is_some_and(|n| n.to_string_lossy().starts_with("link_"))
+                {
+                    // The device may be gone, or the pin no link: removing it is all there is to do then.
+                    let _ = sys::detach_link(&link);
+                    fs::remove_file(&link).map_err(|source| HwError::Io {
+                        what: format!("remove {}", link.display()),
+                        source,
+                    })?;
                     pins += 1;
                 }
             }
             pins += remove_tree(&layout)?;
         }
-        fs::remove_dir(&self.path).map_err(|source| HwError::Io { what: format!("remove {}", self.path.display()), source })?;
+        fs::remove_dir(&self.path).map_err(|source| HwError::Io {
+            what: format!("remove {}", self.path.display()),
+            source,
+        })?;
         Ok(Removed { pins })
     }
 }
@@ -217,11 +321,17 @@ fn read_dir(path: &Path) -> Result<Vec<PathBuf>, HwError> {
     }
     fs::read_dir(path)
         .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
-        .map_err(|source| HwError::Io { what: format!("list {}", path.display()), source })
+        .map_err(|source| HwError::Io {
+            what: format!("list {}", path.display()),
+            source,
+        })
 }
 
 fn remove_tree(path: &Path) -> Result<usize, HwError> {
-    let failed = |source| HwError::Io { what: format!("remove {}", path.display()), source };
+    let failed = |source| HwError::Io {
+        what: format!("remove {}", path.display()),
+        source,
+    };
     if !path.is_dir() {
         return match fs::remove_file(path) {
             Ok(()) => Ok(1),

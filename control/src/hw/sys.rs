@@ -3,7 +3,7 @@
 use hitless_proto::bridge::{cells::BucketCells, shadow::ShadowBucket};
 use std::{
     ffi::CString,
-    io,
+    fs, io,
     os::{
         fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
         unix::ffi::OsStrExt,
@@ -15,6 +15,7 @@ use std::{
 
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_LINK_DETACH: libc::c_long = 34;
 
 /// `union bpf_attr` as BPF_OBJ_GET reads it.
 #[repr(C)]
@@ -59,9 +60,20 @@ pub struct Attachment {
 /// What `bpf(2)` says.
 fn open_pin(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
-    let request = ObjectRequest { path: path.as_ptr() as u64, fd: 0, flags: 0 };
+    let request = ObjectRequest {
+        path: path.as_ptr() as u64,
+        fd: 0,
+        flags: 0,
+    };
     // SAFETY: the request and the path live across the call.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET, &raw const request, size_of::<ObjectRequest>()) };
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_OBJ_GET,
+            &raw const request,
+            size_of::<ObjectRequest>(),
+        )
+    };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -69,12 +81,54 @@ fn open_pin(path: &Path) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
+/// Opens a pinned link. The kernel gives out and describes any pinned object, each kind in a structure of its own, so
+/// that a map would pass for a link.
+///
+/// # Errors
+/// What `bpf(2)` says, and if the pin is something else.
+fn open_link(pin: &Path) -> io::Result<OwnedFd> {
+    let link = open_pin(pin)?;
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", link.as_raw_fd()))?;
+    if info.lines().any(|line| line.starts_with("link_type:")) {
+        Ok(link)
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is another BPF object",
+        ))
+    }
+}
+
+/// Takes the program of a pinned link off its device before this returns. Without that it would go with the last
+/// reference to the link, some time later.
+///
+/// # Errors
+/// What `bpf(2)` says, and if the pin is no link.
+pub fn detach_link(pin: &Path) -> io::Result<()> {
+    let link = open_link(pin)?;
+    let request = link.as_raw_fd() as u32;
+    // SAFETY: the request, a structure of this one field, lives across the call and its size is passed along.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_LINK_DETACH,
+            &raw const request,
+            size_of::<u32>(),
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
 /// Asks the kernel about a pinned XDP or tcx link.
 ///
 /// # Errors
-/// What `bpf(2)` says.
+/// What `bpf(2)` says, and if the pin is no link.
 pub fn link_attachment(pin: &Path) -> io::Result<Attachment> {
-    let link = open_pin(pin)?;
+    let link = open_link(pin)?;
     let mut info = LinkInfo::default();
     let request = InfoRequest {
         fd: link.as_raw_fd() as u32,
@@ -82,12 +136,21 @@ pub fn link_attachment(pin: &Path) -> io::Result<Attachment> {
         info: (&raw mut info) as u64,
     };
     // SAFETY: both structures live across the call and their sizes are passed along.
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &raw const request, size_of::<InfoRequest>()) };
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_OBJ_GET_INFO_BY_FD,
+            &raw const request,
+            size_of::<InfoRequest>(),
+        )
+    };
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(Attachment { ifindex: info.ifindex, program_id: info.program_id })
+    Ok(Attachment {
+        ifindex: info.ifindex,
+        program_id: info.program_id,
+    })
 }
 
 /// An array map, mapped into memory for as long as this lives.
@@ -121,7 +184,8 @@ impl Mapping {
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mmap gave address 0"))?;
+        let start =
+            NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mmap gave address 0"))?;
         Ok(Self { start, bytes })
     }
 
@@ -131,7 +195,12 @@ impl Mapping {
         let mapping = std::mem::ManuallyDrop::new(self);
         // SAFETY: page-aligned, `bytes` long and never unmapped; a bucket is plain memory of atomics, as the data
         // path shares it.
-        unsafe { std::slice::from_raw_parts(mapping.start.as_ptr().cast(), mapping.bytes / size_of::<BucketCells>()) }
+        unsafe {
+            std::slice::from_raw_parts(
+                mapping.start.as_ptr().cast(),
+                mapping.bytes / size_of::<BucketCells>(),
+            )
+        }
     }
 
     /// A 64-bit field.
@@ -140,7 +209,11 @@ impl Mapping {
     /// If `offset` is not a multiple of 8 inside the mapping: a mistake in this program.
     #[must_use]
     pub fn u64_at(&self, offset: usize) -> &AtomicU64 {
-        assert!(offset.is_multiple_of(8) && offset + 8 <= self.bytes, "field at {offset} of {} bytes", self.bytes);
+        assert!(
+            offset.is_multiple_of(8) && offset + 8 <= self.bytes,
+            "field at {offset} of {} bytes",
+            self.bytes
+        );
         // SAFETY: aligned and inside the mapping, by the check above.
         unsafe { self.start.add(offset).cast().as_ref() }
     }
@@ -151,7 +224,11 @@ impl Mapping {
     /// If `offset` is not a multiple of 4 inside the mapping: a mistake in this program.
     #[must_use]
     pub fn u32_at(&self, offset: usize) -> &AtomicU32 {
-        assert!(offset.is_multiple_of(4) && offset + 4 <= self.bytes, "field at {offset} of {} bytes", self.bytes);
+        assert!(
+            offset.is_multiple_of(4) && offset + 4 <= self.bytes,
+            "field at {offset} of {} bytes",
+            self.bytes
+        );
         // SAFETY: aligned and inside the mapping, by the check above.
         unsafe { self.start.add(offset).cast().as_ref() }
     }
