@@ -1,19 +1,25 @@
 //! The network test cases, one file a behaviour. Each case makes its own namespaces, runs the shipped binaries
 //! and checks every frame.
 
+pub mod bystanders;
 pub mod control;
 pub mod devices;
 pub mod fdb;
 pub mod forwarding;
+pub mod heal;
 pub mod lab;
+pub mod labs;
 pub mod layouts;
 pub mod offload;
+pub mod pinned;
+pub mod reconfigure;
 pub mod refusals;
 pub mod restart;
 pub mod socket;
 pub mod storm;
 pub mod tagging;
 pub mod tcp;
+pub mod trial;
 
 use crate::harness::ktap::Case;
 
@@ -26,9 +32,12 @@ pub const ALL: &[&[Case]] = &[
     storm::CASES,
     offload::CASES,
     tcp::CASES,
+    labs::CASES,
     restart::CASES,
+    reconfigure::CASES,
     devices::CASES,
     layouts::CASES,
+    heal::CASES,
     refusals::CASES,
     socket::CASES,
 ];
