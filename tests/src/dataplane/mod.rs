@@ -5,10 +5,12 @@
 //! sent as a real frame through the attached TC program, which gets its tags beside the frame and whose frames arrive.
 //!
 //! [`tables`], [`row`] and [`rows`] only say what should be; [`program`], [`rig`] and [`check`] try it. [`random`]
-//! has no expectations but that everything adds up and both programs agree. [`speed`] measures the same programs.
+//! has no expectations but that everything adds up and both programs agree. [`speed`] measures the same programs, [`figures`] tells what
+//! has become slower.
 
 pub mod check;
 pub mod counts;
+pub mod figures;
 pub mod program;
 pub mod random;
 pub mod rig;
