@@ -34,7 +34,7 @@ const TCX_DROP: i32 = 2;
 /// Octets that a sink looks at: two tags and the probe header.
 const PROBE_REACH: u32 = 14 + 4 + layout::HEADER_LEN as u32;
 
-/// Device that the redirects and the generator send to.
+/// Device that the tcx redirect sends to.
 #[unsafe(no_mangle)]
 static TARGET: u32 = 0;
 /// The tcx redirect drops probe frames whose sequence number is a multiple of this; 0 for none.
@@ -47,7 +47,7 @@ static REPEAT_EVERY: u32 = 0;
 #[unsafe(no_mangle)]
 static VLAN: u16 = 0;
 
-/// The same device as [`TARGET`], for the XDP redirect.
+/// Device that the XDP redirect and the generator send to.
 #[map]
 static TARGET_DEVICE: DevMap = DevMap::with_max_entries(1, 0);
 
@@ -129,8 +129,9 @@ pub fn redirect_tcx(ctx: TcContext) -> i32 {
 #[xdp]
 pub fn generate_xdp(ctx: XdpContext) -> u32 {
     generate::address(ctx.data(), ctx.data_end());
-    // SAFETY: no pointers.
-    unsafe { bpf_redirect(constant(addr_of!(TARGET)), 0) as u32 }
+    TARGET_DEVICE
+        .redirect(0, 0)
+        .unwrap_or(xdp_action::XDP_ABORTED)
 }
 
 /// The sending half of a host's VLAN device: an accelerated tag, as a Linux host sends it.

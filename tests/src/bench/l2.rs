@@ -49,19 +49,17 @@ const CABLE: &str = "direct veth";
 const XDP: &str = "hitless XDP";
 const TC: &str = "hitless TC";
 
-/// Everything, in the order of the promises.
-///
-/// # Errors
-/// When something can not be set up or measured.
-pub fn run(run: &Run, files: &FilePath, effort: Effort) -> Result<Vec<Table>> {
-    Ok(vec![
-        known_unicast(run, files, effort)?,
-        many_stations(run, files, effort)?,
-        learning(run, files, effort)?,
-        adoption(run, files, effort)?,
-        tcp(run, files, effort)?,
-    ])
-}
+/// Measures one table.
+pub type Measure = fn(&Run, &FilePath, Effort) -> Result<Table>;
+
+/// The tables by name, in the order of the promises.
+pub const TABLES: &[(&str, Measure)] = &[
+    ("unicast", known_unicast),
+    ("stations", many_stations),
+    ("learning", learning),
+    ("adoption", adoption),
+    ("tcp", tcp),
+];
 
 /// How many thousand frames a second pass.
 fn rate<'a, F>(

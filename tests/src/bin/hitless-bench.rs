@@ -17,6 +17,9 @@ struct Options {
     /// What to measure
     #[arg(value_enum, default_value = "l2")]
     bench: Bench,
+    /// Measure only these tables: unicast, stations, learning, adoption, tcp
+    #[arg(long, value_name = "TABLE", value_parser = table_names())]
+    only: Vec<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -32,6 +35,10 @@ struct Options {
 enum Bench {
     /// Layer 2: known unicast, a million stations, learning, adoption, TCP
     L2,
+}
+
+fn table_names() -> Vec<&'static str> {
+    l2::TABLES.iter().map(|(name, _)| *name).collect()
 }
 
 fn main() -> Result<ExitCode> {
@@ -52,17 +59,22 @@ fn main() -> Result<ExitCode> {
     if let Some(rounds) = options.rounds {
         effort.rounds = rounds.max(1);
     }
+    warn_if_busy();
     let run = Run::new()?;
     let files = Scratch::new(&run, "bench")?;
-    let tables = match options.bench {
-        Bench::L2 => l2::run(&run, files.path(), effort)?,
-    };
+    let Bench::L2 = options.bench;
+    let mut tables = Vec::new();
+    for (name, measure) in l2::TABLES {
+        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
+            let table = measure(&run, files.path(), effort)?;
+            if !options.json {
+                println!("{table}");
+            }
+            tables.push(table);
+        }
+    }
     if options.json {
         println!("{}", serde_json::to_string_pretty(&tables)?);
-    } else {
-        for table in &tables {
-            println!("{table}");
-        }
     }
     let missed = tables.iter().flat_map(Table::missed).count();
     Ok(if missed == 0 {
@@ -70,4 +82,18 @@ fn main() -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// A load average from which on somebody else is at work.
+const BUSY: f64 = 1.0;
+
+/// Says on standard error that the machine has something else to do.
+fn warn_if_busy() {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = text.split_whitespace().next().and_then(|l| l.parse().ok());
+    if let Some(load) = load.filter(|load: &f64| *load >= BUSY) {
+        eprintln!(
+            "warning: the load average is {load}: other programs run. Ratios stay fair, absolute figures do not."
+        );
+    }
 }

@@ -265,6 +265,21 @@ fn take_map(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map> {
         .with_context(|| format!("no map {name} in the probe object"))
 }
 
+/// Sets the device that XDP programs of this object redirect to.
+fn set_target(ebpf: &mut Ebpf, netns: &Netns, device: &str) -> Result<()> {
+    let target = netns.ifindex(device)?;
+    let map = ebpf
+        .map_mut("TARGET_DEVICE")
+        .context("no map TARGET_DEVICE in the probe object")?;
+    let mut devices = DevMap::try_from(map)?;
+    // The kernel looks the device up in the namespace of the calling thread.
+    netns.run(|| {
+        devices
+            .set(0, target, None, 0)
+            .with_context(|| format!("redirect to {device} in {}", netns.name()))
+    })
+}
+
 /// What a tcx redirect does wrong on purpose, to probe frames whose sequence number is a multiple of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
@@ -286,14 +301,8 @@ impl Redirect {
     /// # Errors
     /// When the programs are missing or refused.
     pub fn xdp(netns: &Netns, from: &str, to: &str) -> Result<Self> {
-        let target = netns.ifindex(to)?;
         let mut attached = attach("redirect_xdp", netns, from, Hook::Xdp, &Setup::default())?;
-        let mut devices = DevMap::try_from(take_map(&mut attached.ebpf, "TARGET_DEVICE")?)?;
-        netns.run(|| {
-            devices
-                .set(0, target, None, 0)
-                .with_context(|| format!("redirect to {to}"))
-        })?;
+        set_target(&mut attached.ebpf, netns, to)?;
         Ok(Self {
             _attached: attached,
         })
@@ -387,7 +396,6 @@ impl Generator {
     /// # Errors
     /// When the programs are missing or refused.
     pub fn new(netns: &Netns, device: &str, frame: Frame, pattern: Pattern) -> Result<Self> {
-        let target = netns.ifindex(device)?;
         let one = Addresses {
             first: Mac::ZERO,
             count: 1,
@@ -398,7 +406,6 @@ impl Generator {
             Pattern::Random { src, dst } => (generate::RANDOM, src, dst),
         };
         let mut ebpf = Setup::default()
-            .u32("TARGET", target)
             .u32("GENERATE_MODE", mode)
             .u64("GENERATE_SOURCE", src.first.to_u64())
             .u32("GENERATE_SOURCES", src.count.max(1))
@@ -408,6 +415,7 @@ impl Generator {
         Self::program(&mut ebpf)?
             .load()
             .context("load generate_xdp")?;
+        set_target(&mut ebpf, netns, device)?;
         Ok(Self {
             netns: Netns::open(netns.name())?,
             frame,
