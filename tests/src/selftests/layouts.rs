@@ -300,6 +300,9 @@ fn other_version(ctx: &Ctx) -> Result<()> {
     others.pair()
 }
 
+/// Something done to META.
+type Damage = fn(&mut Meta);
+
 fn foreign_pins(ctx: &Ctx) -> Result<()> {
     let mut others = Bystanders::start(ctx, Mode::Mixed)?;
     let pinned = Pinned::of(&others.lab.switch);
@@ -321,31 +324,31 @@ fn foreign_pins(ctx: &Ctx) -> Result<()> {
 
     let buckets = meta.fdb_buckets;
     let twice = format!("it has {buckets} buckets, META says {}", buckets * 2);
-    let damages: [(&dyn Fn(&mut Meta), &str, &str); 5] = [
+    let damages: [(Damage, &str, &str); 5] = [
         (
-            &|m| m.magic = 0,
+            |m| m.magic = 0,
             name::META,
             "META starts with 0x0, not with the mark of a Hitless switch",
         ),
         (
-            &|m| m.layout = 2,
+            |m| m.layout = 2,
             name::META,
             "META says layout 2, this hitlessd has layout 1",
         ),
         (
-            &|m| m.schema[5] = 9,
+            |m| m.schema[5] = 9,
             name::META,
             "map FDB has schema version 9, this hitlessd has 1",
         ),
         (
-            &|m| m.fdb_buckets = 3,
+            |m| m.fdb_buckets = 3,
             name::META,
             "META says 3 FDB buckets, which is not a power of two",
         ),
-        (&|m| m.fdb_buckets *= 2, name::FDB, &twice),
+        (|m| m.fdb_buckets *= 2, name::FDB, &twice),
     ];
     for (damage, pin, why) in damages {
-        pinned.change_meta(|m| damage(m))?;
+        pinned.change_meta(damage)?;
         refuses(&others, pin, why)?;
         pinned.change_meta(|m| {
             (m.magic, m.layout) = (meta.magic, meta.layout);
