@@ -201,7 +201,11 @@ impl Packet for TcPacket {
     fn bytes(&self) -> u32 {
         // SAFETY: the program's own context.
         let (octets, beside) = unsafe { ((*self.skb()).len, (*self.skb()).vlan_present) };
-        if beside == 0 { octets } else { octets + TAG_BYTES }
+        if beside == 0 {
+            octets
+        } else {
+            octets + TAG_BYTES
+        }
     }
 
     #[inline(always)]
