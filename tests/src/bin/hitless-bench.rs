@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use hitless_tests::bench::l2::{self, Effort};
 use hitless_tests::bench::rounds::Table;
+use hitless_tests::dataplane::{figures, speed};
 use hitless_tests::harness::cleanup;
 use hitless_tests::harness::run::{self, Run, Scratch};
 
 /// Measures Hitless side by side with what a user would pick instead.
 ///
-/// Exit code 1 when a promised figure was missed.
+/// Exit code 1 when a promised figure was missed, or a path became slower.
 #[derive(Parser)]
 struct Options {
     /// What to measure
@@ -29,12 +30,18 @@ struct Options {
     /// Short measurements: shows what is badly off, nothing to quote
     #[arg(long)]
     quick: bool,
+    /// Of `path`: let later runs compare with this one, also when there are figures already
+    #[arg(long)]
+    save: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Bench {
     /// Layer 2: known unicast, a million stations, learning, adoption, TCP
     L2,
+    /// Nanoseconds a frame on each path of the data path, by the kernel's program test run, compared with those of
+    /// an earlier run
+    Path,
 }
 
 fn table_names() -> Vec<&'static str> {
@@ -51,6 +58,44 @@ fn main() -> Result<ExitCode> {
     for left in run::sweep() {
         eprintln!("removed {left}, left by a run that was cut off");
     }
+    warn_if_busy();
+    match options.bench {
+        Bench::L2 => l2(&options),
+        Bench::Path => path(&options),
+    }
+}
+
+/// Frames in one measurement of a path.
+const REPEAT: u32 = 100_000;
+
+fn path(options: &Options) -> Result<ExitCode> {
+    let repeat = if options.quick { REPEAT / 10 } else { REPEAT };
+    let figures = speed::nanoseconds(&Run::new()?, repeat)?;
+    let program = std::env::current_exe().context("path of this program")?;
+    // target/release/hitless-bench: the figures are kept in target/.
+    let target = program
+        .ancestors()
+        .nth(2)
+        .context("directory above this program's")?;
+    let file = target.join(figures::FILE);
+    let report = figures::compare(&file, &figures, figures::TOLERANCE)?;
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("{report}");
+    }
+    if options.save || report.not_compared.is_some() {
+        figures::save(&file, &figures)?;
+        eprintln!("later runs compare with this one: {}", file.display());
+    }
+    Ok(if report.regressions().next().is_none() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn l2(options: &Options) -> Result<ExitCode> {
     let mut effort = if options.quick {
         Effort::QUICK
     } else {
@@ -59,10 +104,8 @@ fn main() -> Result<ExitCode> {
     if let Some(rounds) = options.rounds {
         effort.rounds = rounds.max(1);
     }
-    warn_if_busy();
     let run = Run::new()?;
     let files = Scratch::new(&run, "bench")?;
-    let Bench::L2 = options.bench;
     let mut tables = Vec::new();
     for (name, measure) in l2::TABLES {
         if options.only.is_empty() || options.only.iter().any(|only| only == name) {

@@ -25,6 +25,7 @@ use crate::harness::ktap::Case;
 
 /// Every case, in the order in which they run: what others build on comes first.
 pub const ALL: &[&[Case]] = &[
+    crate::dataplane::CASES,
     forwarding::CASES,
     tagging::CASES,
     fdb::CASES,
