@@ -1,6 +1,9 @@
 //! Frames in, frames out, and proof that nothing else came: after the frames of a case, fence frames go the
 //! same way. A path keeps the order of frames, so once a port has its fence, every frame before it has arrived.
 //! Nobody sleeps.
+//!
+//! Where XDP and TC meet there are two paths: XDP hands frames on at the end of a poll, and a fence that TC floods
+//! may overtake them. There a second exchange of nothing but fences brings the rest.
 
 use anyhow::{Context, Result};
 use hitless_common::Mac;
