@@ -225,34 +225,44 @@ fn new_flows_while_dead(ctx: &Ctx) -> Result<()> {
 }
 
 fn new_numbered_flow_while_dead(ctx: &Ctx) -> Result<()> {
-    let mut lab = Lab::new(ctx, "sw", Mode::Tc, &["untagged: 10"; 3], REST)?;
-    lab.ports.clear();
-    lab.switch.kill()?;
-    let (a, b) = (station(1, 9), station(2, 9));
-    let host = |i: usize| (&lab.hosts[i], "eth1");
-    let there = Spec::new("there", host(0), host(1), a, b);
-    let back = Spec {
-        cpu: 1,
-        ..Spec::new("back", host(1), host(0), b, a)
-    };
-    let mut flows = [
-        Flow::start(&there, "flooded")?,
-        Flow::start(&back, "flooded")?,
-    ];
-    let go_on = |flows: &[Flow; 2]| {
-        flows
-            .iter()
-            .try_for_each(|f| f.await_received(MANY, DEADLINE))
-    };
-    go_on(&flows)?;
-    flows.iter_mut().try_for_each(|f| f.phase("learned"))?;
-    lab.switch.run()?;
-    lab.await_learned(10, a, 1)?;
-    lab.await_learned(10, b, 2)?;
-    go_on(&flows)?;
-    for flow in flows {
-        let report = flow.stop()?;
-        ensure!(report.is_hitless(), "the flow was hit:\n{report}");
+    for (mode, label) in [(Mode::Tc, "tc"), (Mode::Xdp, "xdp"), (Mode::Mixed, "mix")] {
+        let mut lab = Lab::new(ctx, label, mode, &["untagged: 10"; 3], REST)?;
+        lab.ports.clear();
+        lab.switch.kill()?;
+        let (a, b) = (station(1, 9), station(2, 9));
+        let host = |i: usize| (&lab.hosts[i], "eth1");
+        let there = Spec::new("there", host(0), host(1), a, b);
+        let back = Spec {
+            cpu: 1,
+            ..Spec::new("back", host(1), host(0), b, a)
+        };
+        let mut flows = [
+            Flow::start(&there, "flooded")?,
+            Flow::start(&back, "flooded")?,
+        ];
+        let go_on = |flows: &[Flow; 2]| {
+            flows
+                .iter()
+                .try_for_each(|f| f.await_received(MANY, DEADLINE))
+        };
+        go_on(&flows)?;
+        flows.iter_mut().try_for_each(|f| f.phase("learned"))?;
+        lab.switch.run()?;
+        lab.await_learned(10, a, 1)?;
+        lab.await_learned(10, b, 2)?;
+        go_on(&flows)?;
+        for flow in flows {
+            let mut report = flow.stop()?;
+            if mode != Mode::Tc {
+                // In the moment of learning XDP may overtake what TC still floods, so order counts before it only.
+                let learned = report.phases.iter_mut().skip(1);
+                learned.for_each(|phase| phase.reordered = 0);
+            }
+            ensure!(
+                report.is_hitless(),
+                "{mode:?}: the flow was hit:\n{report}"
+            );
+        }
     }
     Ok(())
 }
