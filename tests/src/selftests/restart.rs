@@ -258,10 +258,7 @@ fn new_numbered_flow_while_dead(ctx: &Ctx) -> Result<()> {
                 let learned = report.phases.iter_mut().skip(1);
                 learned.for_each(|phase| phase.reordered = 0);
             }
-            ensure!(
-                report.is_hitless(),
-                "{mode:?}: the flow was hit:\n{report}"
-            );
+            ensure!(report.is_hitless(), "{mode:?}: the flow was hit:\n{report}");
         }
     }
     Ok(())
