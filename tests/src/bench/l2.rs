@@ -74,13 +74,14 @@ fn rate<'a, F>(
 /// 64-byte frames (60 octets without frame check sequence) from one known station to another.
 fn known_unicast(run: &Run, files: &FilePath, effort: Effort) -> Result<Table> {
     let bare = [path::bare_xdp(run)?, path::bare_tcx(run)?];
-    let bridge = path::linux_bridge(run)?;
+    let (cable, bridge) = (path::cable(run)?, path::linux_bridge(run)?);
     let size = 65_536;
     let ours = [
         path::hitless(run, files, "xdp", size)?,
         path::hitless(run, files, "tc", size)?,
     ];
     let mut subjects = [
+        rate("nothing between", &cable, effort, Pattern::Fixed).beside(BARE_XDP),
         rate(BARE_XDP, &bare[0], effort, Pattern::Fixed),
         rate(XDP, &ours[0], effort, Pattern::Fixed)
             .promised(BARE_XDP, 0.85)

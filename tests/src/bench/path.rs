@@ -37,7 +37,26 @@ pub struct Path<F> {
     counter: Counter,
     sink: Netns,
     // Kept because its devices are in use.
-    _middle: Netns,
+    _middle: Option<Netns>,
+}
+
+/// Nothing between generator and sink: what generating and counting alone cost.
+///
+/// # Errors
+/// When something can not be set up.
+pub fn cable(run: &Run) -> Result<Path<()>> {
+    let [g0, _, _, s0] = DEVICES;
+    let generator = Netns::new(run, "cable-g")?;
+    let sink = Netns::new(run, "cable-s")?;
+    generator.veth(g0, &sink, s0)?;
+    let counter = Counter::attach(&sink, s0)?;
+    Ok(Path {
+        forwarder: (),
+        generator,
+        counter,
+        sink,
+        _middle: None,
+    })
 }
 
 impl<F> Path<F> {
@@ -69,7 +88,7 @@ impl<F> Path<F> {
             generator,
             counter,
             sink,
-            _middle: middle,
+            _middle: Some(middle),
         })
     }
 
