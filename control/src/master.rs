@@ -26,6 +26,7 @@ use hitless_proto::{
     time::Epoch,
 };
 use hitless_wire::control::{self, Protocol};
+use nix::net::if_::if_nametoindex;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -258,10 +259,10 @@ impl Master {
             state.choice = Some(offload::choose(config, &facts));
         }
         let wants_up = config.enabled;
-        if device.admin_up != wants_up || (wants_up && !device.promiscuous) {
-            if let Err(e) = self.netlink.set_port_device(device.ifindex, wants_up).await {
-                warn!(%port, device = device.name, "{e:#}");
-            }
+        if (device.admin_up != wants_up || (wants_up && !device.promiscuous))
+            && let Err(e) = self.netlink.set_port_device(device.ifindex, wants_up).await
+        {
+            warn!(%port, device = device.name, "{e:#}");
         }
         true
     }
@@ -581,6 +582,7 @@ impl Master {
         {
             repaired += heal(slots.heal(slot));
         }
+        repaired += self.audit_links();
         if repaired > 0 {
             self.repaired += repaired;
             warn!(
@@ -588,6 +590,20 @@ impl Master {
                 "the hardware differed from the software copy and was repaired"
             );
         }
+    }
+
+    /// Attaches again what somebody else has detached from a device that is still there; how many ports.
+    fn audit_links(&mut self) -> u64 {
+        let lost = self.hardware.links.refresh();
+        let still_there = |port: &&PortNo| {
+            let device = self.ports.get(port).and_then(|s| s.device.as_ref());
+            device.is_some_and(|d| if_nametoindex(d.name.as_str()) == Ok(d.ifindex))
+        };
+        let repaired = lost.iter().filter(still_there).count() as u64;
+        if repaired > 0 {
+            self.apply();
+        }
+        repaired
     }
 
     /// Decides anew about ports that are to take XDP, since nobody tells when a far end changes.

@@ -30,7 +30,7 @@ pub fn drop<P: Packet>(packet: &mut P, from: u16, at: u16, reason: DropReason) -
 /// Decides about one frame and does it.
 #[inline(always)]
 pub fn forward<P: Packet>(packet: &mut P) -> P::Action {
-    let port = maps::port_by_ifindex(packet.ifindex());
+    let port = maps::port_by_ifindex(packet.ingress_ifindex());
     let from = port.map_or(0, |port| port.port);
     if !P::MAY_LEAVE {
         maps::count_rx(from, packet.bytes());

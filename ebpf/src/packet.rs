@@ -81,7 +81,7 @@ pub trait Packet {
     const MAY_LEAVE: bool;
 
     /// The device that the frame came in by.
-    fn ifindex(&self) -> u32;
+    fn ingress_ifindex(&self) -> u32;
     /// Octets of the whole frame, tag included.
     fn bytes(&self) -> u32;
     /// Whether its payload, or that of each segment the device will make of it, is within an MTU.

@@ -192,7 +192,7 @@ impl Packet for TcPacket {
     const MAY_LEAVE: bool = false;
 
     #[inline(always)]
-    fn ifindex(&self) -> u32 {
+    fn ingress_ifindex(&self) -> u32 {
         // SAFETY: the program's own context.
         unsafe { (*self.skb()).ingress_ifindex }
     }

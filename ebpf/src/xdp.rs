@@ -60,7 +60,7 @@ impl Packet for XdpPacket {
     const MAY_LEAVE: bool = true;
 
     #[inline(always)]
-    fn ifindex(&self) -> u32 {
+    fn ingress_ifindex(&self) -> u32 {
         self.context.ingress_ifindex() as u32
     }
 

@@ -11,7 +11,7 @@ use aya::programs::{
 use hitless_common::PortNo;
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -98,6 +98,24 @@ impl Links {
         self.installed.keys().map(|&(port, _)| port)
     }
 
+    /// Looks at the links themselves: the ports from whose device the kernel or somebody else has taken a program.
+    pub fn refresh(&mut self) -> Vec<PortNo> {
+        let mut lost = Vec::new();
+        for (&(port, hook), known) in &mut self.installed {
+            // A pin that can not be read any more is as good as none.
+            let nothing = sys::Attachment {
+                ifindex: 0,
+                program_id: 0,
+            };
+            let found = sys::link_attachment(&pin(&self.dir, port, hook)).unwrap_or(nothing);
+            if found != *known {
+                lost.push(port);
+                *known = found;
+            }
+        }
+        lost
+    }
+
     /// Links created, changed and removed.
     #[must_use]
     pub fn writes(&self) -> u64 {
@@ -155,10 +173,14 @@ impl Links {
             return Ok(false);
         }
         let path = self.path(port, hook);
-        fs::remove_file(&path).map_err(|source| HwError::Io {
-            what: format!("remove {}", path.display()),
-            source,
-        })?;
+        match fs::remove_file(&path) {
+            // Somebody else was faster; the link went with its pin.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(|source| HwError::Io {
+                what: format!("remove {}", path.display()),
+                source,
+            })?,
+        }
         self.writes += 1;
         Ok(true)
     }
@@ -192,7 +214,7 @@ impl Links {
     }
 
     fn path(&self, port: PortNo, hook: Hook) -> PathBuf {
-        self.dir.join(format!("link_{port}_{}", hook.name()))
+        pin(&self.dir, port, hook)
     }
 
     fn create(
@@ -291,6 +313,11 @@ impl Programs {
             source: Box::new(e),
         })
     }
+}
+
+/// Where the link of a port's hook is pinned.
+fn pin(dir: &Path, port: PortNo, hook: Hook) -> PathBuf {
+    dir.join(format!("link_{port}_{}", hook.name()))
 }
 
 /// An error with its causes, outermost first.

@@ -143,7 +143,7 @@ fn lengths(ctx: &Ctx) -> Result<()> {
         let frames: Vec<Frame> = [
             14, 15, 18, 34, 60, 64, 128, 512, 1023, 1024, 1025, 1500, 1513, 1514,
         ]
-        .map(|n| sized(n))
+        .map(sized)
         .to_vec();
         let sends: Vec<_> = frames.iter().map(|f| (0, f.clone())).collect();
         let arrive: Vec<_> = frames.iter().map(|f| (1, f.clone())).collect();

@@ -27,6 +27,11 @@ pub const CASES: &[Case] = &[
     )
     // Every entry is looked at once in a minute.
     .timeout(Duration::from_secs(180)),
+    Case::new(
+        "heal.links",
+        "a port whose program somebody took away is attached again (seed: 50)",
+        links,
+    ),
 ];
 
 /// Whole passes of the audit take a minute; a busy machine makes it longer.
@@ -106,6 +111,30 @@ fn healed(ctx: &Ctx) -> Result<()> {
     );
     others.unharmed()?;
     others.finish()
+}
+
+fn links(ctx: &Ctx) -> Result<()> {
+    for mode in [Mode::Tc, Mode::Xdp] {
+        let mut others = Bystanders::start(ctx, mode)?;
+        let hook = if mode == Mode::Xdp { "xdp" } else { "tc" };
+        // Without its pin nothing holds the link, and the program leaves the device of h4.
+        let layout = format!("v{}", hitless_common::map::meta::LAYOUT);
+        let pin = others
+            .lab
+            .switch
+            .pins()
+            .join(layout)
+            .join(format!("link_4_{hook}"));
+        std::fs::remove_file(&pin).with_context(|| format!("remove {}", pin.display()))?;
+        others
+            .lab
+            .switch
+            .await_shown("switch", |s| s["repaired"].as_u64() > Some(0))?;
+        ensure!(pin.exists(), "{} is not there again", pin.display());
+        others.unharmed()?;
+        others.finish()?;
+    }
+    Ok(())
 }
 
 /// Lets an address of the FDB be behind port 120, which there is not.

@@ -136,7 +136,7 @@ fn known_unicast(ctx: &Ctx) -> Result<()> {
             for to in (1..=4u8).filter(|to| *to != from) {
                 let plain = Frame::probe(station(from, 0), station(to, 0));
                 let form = |number: u8| {
-                    if number % 2 == 0 {
+                    if number.is_multiple_of(2) {
                         plain.tagged(Tag::priority(10, if from % 2 == 0 { 3 } else { 0 }))
                     } else {
                         plain.clone()
