@@ -57,6 +57,7 @@ pub const TABLES: &[(&str, Measure)] = &[
     ("unicast", known_unicast),
     ("stations", many_stations),
     ("learning", learning),
+    ("writes", super::writes::writes),
     ("adoption", adoption),
     ("tcp", tcp),
 ];

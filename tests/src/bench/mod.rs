@@ -6,3 +6,4 @@ pub mod l2;
 pub mod path;
 pub mod rounds;
 pub mod tcp;
+pub mod writes;
