@@ -1,5 +1,7 @@
 //! The master: configuration and interfaces in, hardware out. One value owns all state; every event is a call.
 
+mod upkeep;
+
 use crate::{
     hw::{Hardware, Hook, HwError, shadow_memory},
     netlink::{Device, LinkChange, Netlink},
@@ -21,12 +23,11 @@ use hitless_proto::{
         learning::{Adopted, Flush, Learning, Notice, Rules, View},
         table::Slot,
     },
-    config::{Config, OffloadMode, PortConfig},
+    config::{Config, PortConfig},
     switch::{self, PortDevice},
     time::Epoch,
 };
 use hitless_wire::control::{self, Protocol};
-use nix::net::if_::if_nametoindex;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -34,15 +35,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tracing::{debug, error, info, warn};
-
-/// Seconds in which the whole FDB is compared with the software copy once (seed row 50).
-const AUDIT_SECONDS: u32 = 60;
-/// Entries of VLANS compared each second.
-const AUDIT_VLANS: u32 = 256;
-/// Buckets of the FDB that one slice looks at; less than a millisecond.
-const SLICE_BUCKETS: u32 = 16_384;
-/// Seconds between two looks at the far end of a veth that is to take XDP.
-const FAR_END_SECONDS: u32 = 5;
 
 /// A port as it is now.
 #[derive(Debug, Default)]
@@ -520,120 +512,6 @@ impl Master {
         );
     }
 
-    /// Once a second: advances the epoch, ages, audits.
-    pub async fn on_second(&mut self) {
-        self.epoch = Epoch::new(
-            self.hardware
-                .meta
-                .epoch()
-                .fetch_add(1, Ordering::Relaxed)
-                .wrapping_add(1),
-        );
-        // Sources that were reported and refused come up again.
-        self.end_learn_round();
-        self.age().await;
-        self.audit().await;
-        if self.epoch.get().is_multiple_of(FAR_END_SECONDS) {
-            self.look_at_far_ends().await;
-        }
-    }
-
-    /// Ages a share of the table: a pass takes a twentieth of the ageing time, 15 s at most.
-    async fn age(&mut self) {
-        let Some(ageing) = self.config.fdb.ageing_seconds else {
-            return;
-        };
-        let seconds = (ageing / 20).clamp(1, 15);
-        let mut left = self.hardware.fdb_buckets.div_ceil(seconds);
-        while left > 0 {
-            let buckets = left.min(SLICE_BUCKETS);
-            let slice = self.learning.age_slice(self.epoch, self.age_from, buckets);
-            self.age_from = slice.next.unwrap_or(Slot::START);
-            left -= buckets;
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Compares a share of the hardware with the software copy and repairs it.
-    async fn audit(&mut self) {
-        let mut left = self.hardware.fdb_buckets.div_ceil(AUDIT_SECONDS);
-        let mut repaired = 0;
-        while left > 0 {
-            let buckets = left.min(SLICE_BUCKETS);
-            let slice = self
-                .learning
-                .audit_slice(self.epoch, self.audit_from, buckets);
-            repaired += u64::from(slice.changed);
-            self.audit_from = slice.next.unwrap_or(Slot::START);
-            left -= buckets;
-            tokio::task::yield_now().await;
-        }
-        for _ in 0..AUDIT_VLANS {
-            repaired += heal(self.hardware.vlans.heal(self.audit_vlan));
-            self.audit_vlan = (self.audit_vlan + 1) % ENTRIES;
-        }
-        for port in self.config.ports.keys() {
-            repaired += heal(self.hardware.egress.heal(u32::from(port.get())));
-        }
-        let slots = self.hardware.ports.table();
-        for slot in (0..slots.len())
-            .filter(|s| slots.get(*s).is_some_and(|e| e.ifindex != 0))
-            .collect::<Vec<_>>()
-        {
-            repaired += heal(slots.heal(slot));
-        }
-        repaired += self.audit_links();
-        if repaired > 0 {
-            self.repaired += repaired;
-            warn!(
-                repaired,
-                "the hardware differed from the software copy and was repaired"
-            );
-        }
-    }
-
-    /// Attaches again what somebody else has detached from a device that is still there; how many ports.
-    fn audit_links(&mut self) -> u64 {
-        let lost = self.hardware.links.refresh();
-        let still_there = |port: &&PortNo| {
-            let device = self.ports.get(port).and_then(|s| s.device.as_ref());
-            device.is_some_and(|d| if_nametoindex(d.name.as_str()) == Ok(d.ifindex))
-        };
-        let repaired = lost.iter().filter(still_there).count() as u64;
-        if repaired > 0 {
-            self.apply();
-        }
-        repaired
-    }
-
-    /// Decides anew about ports that are to take XDP, since nobody tells when a far end changes.
-    async fn look_at_far_ends(&mut self) {
-        let mut changed = false;
-        for (port, config) in self
-            .config
-            .ports
-            .iter()
-            .filter(|(_, c)| c.offload == OffloadMode::Xdp)
-        {
-            let Some(state) = self.ports.get_mut(port) else {
-                continue;
-            };
-            let Some(device) = state.device.as_ref().filter(|d| d.far_end.is_some()) else {
-                continue;
-            };
-            let choice =
-                offload::choose(config, &offload::facts(&self.netlink, config, device).await);
-            if state.choice.as_ref() != Some(&choice) {
-                info!(%port, "{}", choice.reason);
-                state.choice = Some(choice);
-                changed = true;
-            }
-        }
-        if changed {
-            self.apply();
-        }
-    }
-
     /// The current epoch.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
@@ -674,16 +552,6 @@ fn vlan_effect(change: &Change<u32, VlanEntry>) -> Effect<VlanEntry> {
         }
         Change::Add { .. } => Effect::Opens,
         Change::Delete { .. } => Effect::Closes,
-    }
-}
-
-fn heal(result: Result<bool, HwError>) -> u64 {
-    match result {
-        Ok(repaired) => u64::from(repaired),
-        Err(e) => {
-            error!("{e}");
-            0
-        }
     }
 }
 

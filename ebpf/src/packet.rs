@@ -86,8 +86,40 @@ pub trait Packet {
     fn bytes(&self) -> u32;
     /// Whether its payload, or that of each segment the device will make of it, is within an MTU.
     fn fits(&self, tagged: bool, mtu: u32) -> bool;
+    /// The first `N` octets as a pointer; `None` if the frame is shorter.
+    fn first<const N: usize>(&self) -> Option<*mut u8>;
+    /// The tag that stands beside the payload, if there is one: its control information if it is a C-VLAN tag.
+    fn tag_beside(&self) -> Option<Option<u16>>;
     /// Reads the header; `None` if the frame is shorter.
-    fn header(&mut self) -> Option<Header>;
+    #[inline(always)]
+    fn header(&self) -> Option<Header> {
+        let start = self.first::<{ HEADER_BYTES as usize }>()?;
+        // SAFETY: 14 octets were checked.
+        let (front, back, kind) = unsafe {
+            (
+                u64::from_be(start.cast::<u64>().read_unaligned()),
+                u64::from_be(start.add(4).cast::<u64>().read_unaligned()),
+                start.add(12).cast::<u16>().read_unaligned(),
+            )
+        };
+        let header = |tci: Option<u16>| Header {
+            dst: front >> 16,
+            src: back & 0xffff_ffff_ffff,
+            tagged: tci.is_some(),
+            tci: tci.unwrap_or(0),
+        };
+        // A tag of another kind there is payload to this switch, and so is what stands behind it, tags included.
+        if let Some(tag) = self.tag_beside() {
+            return Some(header(tag));
+        }
+        if kind != TPID.to_be() {
+            return Some(header(None));
+        }
+        let start = self.first::<{ (HEADER_BYTES + TAG_BYTES) as usize }>()?;
+        // SAFETY: 18 octets were checked.
+        let tci = u16::from_be(unsafe { start.add(14).cast::<u16>().read_unaligned() });
+        Some(header(Some(tci)))
+    }
     /// Whether a redirect from here to that port's device can work.
     fn reaches(&self, egress: &PortEntry) -> bool;
     /// Applies a tag change; false if the buffer has no room, with the frame unchanged.

@@ -5,7 +5,7 @@ use crate::{
     control::{self, Claim},
     flood::{self, Form, Targets},
     maps,
-    packet::{HEADER_BYTES, Header, Packet, Rest, TAG_BYTES, TPID, TagChange, payload},
+    packet::{Header, Packet, Rest, TAG_BYTES, TPID, TagChange, payload},
     storm,
 };
 use aya_ebpf::{
@@ -44,33 +44,6 @@ impl TcPacket {
     #[inline(always)]
     fn skb(&self) -> *mut __sk_buff {
         self.context.skb.skb
-    }
-
-    /// The tag that stands beside the payload, if there is one: its control information if it is a C-VLAN tag.
-    #[inline(always)]
-    fn tag_beside(&self) -> Option<Option<u16>> {
-        // SAFETY: the program's own context.
-        unsafe {
-            let skb = self.skb();
-            if (*skb).vlan_present == 0 {
-                return None;
-            }
-            let is_ours = (*skb).vlan_proto as u16 == TPID.to_be();
-            Some(is_ours.then_some((*skb).vlan_tci as u16))
-        }
-    }
-
-    /// The first `N` octets as a pointer, if the frame has them.
-    #[inline(always)]
-    fn first<const N: usize>(&self) -> Option<*const u8> {
-        if self.context.data() + N > self.context.data_end() {
-            // The header may be in a fragment (frames from a transmit ring are).
-            self.context.pull_data(N as u32).ok()?;
-            if self.context.data() + N > self.context.data_end() {
-                return None;
-            }
-        }
-        Some(self.context.data() as *const u8)
     }
 
     /// The smallest MTU that takes the frame's payload, or each segment's.
@@ -214,43 +187,28 @@ impl Packet for TcPacket {
     }
 
     #[inline(always)]
-    fn header(&mut self) -> Option<Header> {
-        let start = self.first::<{ HEADER_BYTES as usize }>()?;
-        // SAFETY: 14 octets were checked.
-        let (front, back, kind) = unsafe {
-            (
-                u64::from_be(start.cast::<u64>().read_unaligned()),
-                u64::from_be(start.add(4).cast::<u64>().read_unaligned()),
-                start.add(12).cast::<u16>().read_unaligned(),
-            )
-        };
-        let (dst, src) = (front >> 16, back & 0xffff_ffff_ffff);
-        // A tag of another kind there is payload to this switch, and so is what stands behind it, tags included.
-        if let Some(tag) = self.tag_beside() {
-            return Some(Header {
-                dst,
-                src,
-                tagged: tag.is_some(),
-                tci: tag.unwrap_or(0),
-            });
+    fn first<const N: usize>(&self) -> Option<*mut u8> {
+        if self.context.data() + N > self.context.data_end() {
+            // The header may be in a fragment (frames from a transmit ring are).
+            self.context.pull_data(N as u32).ok()?;
+            if self.context.data() + N > self.context.data_end() {
+                return None;
+            }
         }
-        if kind != TPID.to_be() {
-            return Some(Header {
-                dst,
-                src,
-                tagged: false,
-                tci: 0,
-            });
+        Some(self.context.data() as *mut u8)
+    }
+
+    #[inline(always)]
+    fn tag_beside(&self) -> Option<Option<u16>> {
+        // SAFETY: the program's own context.
+        unsafe {
+            let skb = self.skb();
+            if (*skb).vlan_present == 0 {
+                return None;
+            }
+            let is_ours = (*skb).vlan_proto as u16 == TPID.to_be();
+            Some(is_ours.then_some((*skb).vlan_tci as u16))
         }
-        let start = self.first::<{ (HEADER_BYTES + TAG_BYTES) as usize }>()?;
-        // SAFETY: 18 octets were checked.
-        let tci = u16::from_be(unsafe { start.add(14).cast::<u16>().read_unaligned() });
-        Some(Header {
-            dst,
-            src,
-            tagged: true,
-            tci,
-        })
     }
 
     #[inline(always)]

@@ -29,17 +29,6 @@ impl XdpPacket {
         Self { context }
     }
 
-    /// The first `N` octets as a pointer, if the frame has them.
-    #[inline(always)]
-    fn first<const N: usize>(&self) -> Option<*mut u8> {
-        let start = self.context.data();
-        if start + N > self.context.data_end() {
-            None
-        } else {
-            Some(start as *mut u8)
-        }
-    }
-
     /// Writes both addresses and a tag, or both addresses only.
     #[inline(always)]
     fn write_addresses(start: *mut u8, header: &Header) {
@@ -80,34 +69,20 @@ impl Packet for XdpPacket {
     }
 
     #[inline(always)]
-    fn header(&mut self) -> Option<Header> {
-        let start = self.first::<{ HEADER_BYTES as usize }>()?;
-        // SAFETY: 14 octets were checked.
-        let (front, back, kind) = unsafe {
-            (
-                u64::from_be(start.cast::<u64>().read_unaligned()),
-                u64::from_be(start.add(4).cast::<u64>().read_unaligned()),
-                u16::from_be(start.add(12).cast::<u16>().read_unaligned()),
-            )
-        };
-        let (dst, src) = (front >> 16, back & 0xffff_ffff_ffff);
-        if kind != TPID {
-            return Some(Header {
-                dst,
-                src,
-                tagged: false,
-                tci: 0,
-            });
+    fn first<const N: usize>(&self) -> Option<*mut u8> {
+        let start = self.context.data();
+        if start + N > self.context.data_end() {
+            None
+        } else {
+            Some(start as *mut u8)
         }
-        let start = self.first::<{ (HEADER_BYTES + TAG_BYTES) as usize }>()?;
-        // SAFETY: 18 octets were checked.
-        let tci = u16::from_be(unsafe { start.add(14).cast::<u16>().read_unaligned() });
-        Some(Header {
-            dst,
-            src,
-            tagged: true,
-            tci,
-        })
+    }
+
+    #[inline(always)]
+    fn tag_beside(&self) -> Option<Option<u16>> {
+        // XDP sees what is in the frame; where a tag may stand beside it there is no XDP (see the control plane's choice
+        // of hook).
+        None
     }
 
     #[inline(always)]

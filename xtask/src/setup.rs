@@ -4,7 +4,6 @@ mod packages;
 mod toolchain;
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -35,12 +34,6 @@ pub fn run(repo: &Repo, lint: bool) -> Result<()> {
                 .iter()
                 .map(|step| format!("  {step}\n"))
                 .collect::<String>()
-        );
-    }
-    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
-        eprintln!(
-            "warning: this kernel has no /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF): the data path \
-             can be built here, but not loaded"
         );
     }
     if !missing.is_empty() {
