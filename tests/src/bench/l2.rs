@@ -57,6 +57,7 @@ pub const TABLES: &[(&str, Measure)] = &[
     ("unicast", known_unicast),
     ("stations", many_stations),
     ("learning", learning),
+    ("beside", learning_beside),
     ("writes", super::writes::writes),
     ("adoption", adoption),
     ("tcp", tcp),
@@ -162,6 +163,43 @@ fn learning(run: &Run, files: &FilePath, effort: Effort) -> Result<Table> {
     Table::measure(
         &format!("{} new stations", effort.stations),
         "thousand addresses a second",
+        effort.rounds,
+        &mut subjects,
+    )
+}
+
+/// Known unicast while other stations talk that the switch knows, and while it learns them.
+fn learning_beside(run: &Run, files: &FilePath, effort: Effort) -> Result<Table> {
+    let size = 2 * effort.stations;
+    let paths = [
+        path::hitless(run, files, "xdp", size)?,
+        path::hitless(run, files, "tc", size)?,
+    ];
+    // About as many frames as others: the flow ends before everybody is known.
+    let beside =
+        |path: &Path<Hitless>| path.rate_beside(effort.stations, NEWCOMERS, effort.stations);
+    let known = |path: &Path<Hitless>| {
+        path.forwarder.switch.cli(&["clear", "fdb"])?;
+        path.learn(Side::Newcomers, NEWCOMERS, effort.stations)?;
+        beside(path)
+    };
+    let learned = |path: &Path<Hitless>| {
+        path.forwarder.switch.cli(&["clear", "fdb"])?;
+        beside(path)
+    };
+    const KNOWN: [&str; 2] = ["XDP, others are known", "TC, others are known"];
+    let mut subjects = [
+        Subject::new(KNOWN[0], || known(&paths[0])),
+        Subject::new("XDP, others are learned", || learned(&paths[0])).promised(KNOWN[0], 0.9),
+        Subject::new(KNOWN[1], || known(&paths[1])),
+        Subject::new("TC, others are learned", || learned(&paths[1])).promised(KNOWN[1], 0.9),
+    ];
+    Table::measure(
+        &format!(
+            "a known flow on one CPU, {} other stations on another",
+            effort.stations
+        ),
+        "kpps",
         effort.rounds,
         &mut subjects,
     )

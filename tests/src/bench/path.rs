@@ -1,12 +1,13 @@
 //! A generator, something that forwards, and a sink: each in a namespace of its own, all work on one CPU.
 
 use std::fs;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use hitless_common::Mac;
 
-use crate::harness::cpu::Pinned;
+use crate::harness::cpu::{Pinned, keep_on};
 use crate::harness::features::{self, Feature};
 use crate::harness::frames::Builder;
 use crate::harness::netns::Netns;
@@ -236,6 +237,54 @@ pub enum Side {
 }
 
 impl Path<Hitless> {
+    /// Sends frames between the first stations, as [`Path::rate`] does, while `count` stations from address `first` on
+    /// are heard behind port 3, once each, on another CPU than the frames'. hitlessd works on that one too.
+    ///
+    /// # Errors
+    /// When less than half of the frames arrive, or a test run is refused.
+    pub fn rate_beside(&self, frames: u32, first: Mac, count: u32) -> Result<f64> {
+        let pid = self.forwarder.switch.pid().context("no hitlessd runs")?;
+        keep_on(pid, CPU + 1)?;
+        let pattern = Pattern::Sequential {
+            src: Addresses { first, count },
+            dst: Addresses {
+                first: SOURCES,
+                count: 1,
+            },
+        };
+        let ready = Barrier::new(2);
+        std::thread::scope(|scope| {
+            let others = scope.spawn(|| {
+                let heard = generator(&self.forwarder.newcomers, "n0", pattern)
+                    .and_then(|heard| Ok((heard, Pinned::new(CPU + 1)?)));
+                // Whatever came of it: the other side waits.
+                ready.wait();
+                let (mut heard, _pinned) = heard?;
+                heard.send(count)
+            });
+            let mut generator = generator(&self.generator, DEVICES[0], Pattern::Fixed);
+            ready.wait();
+            let rate = generator
+                .as_mut()
+                .map_err(|e| anyhow!("{e:#}"))
+                .and_then(|generator| {
+                    let _pinned = Pinned::new(CPU)?;
+                    let before = self.counter.frames()?;
+                    let each = generator.send(frames)?;
+                    let arrived = self.counter.frames()? - before;
+                    ensure!(
+                        arrived > u64::from(frames / 2),
+                        "only {arrived} of {frames} frames arrived"
+                    );
+                    Ok(f64::from(frames) / (each * frames).as_secs_f64() / 1000.0)
+                });
+            others
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            rate
+        })
+    }
+
     /// Lets `count` stations from address `first` on be heard again and again until the switch knows them all;
     /// returns how long that took.
     ///

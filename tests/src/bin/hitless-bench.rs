@@ -18,7 +18,7 @@ struct Options {
     /// What to measure
     #[arg(value_enum, default_value = "l2")]
     bench: Bench,
-    /// Measure only these tables: unicast, stations, learning, writes, adoption, tcp
+    /// Measure only these tables: unicast, stations, learning, beside, writes, adoption, tcp
     #[arg(long, value_name = "TABLE", value_parser = table_names())]
     only: Vec<String>,
     /// Print JSON

@@ -15,6 +15,21 @@ pub fn allowed() -> Result<Vec<usize>> {
         .collect())
 }
 
+/// Keeps a process with one thread on the `index`-th CPU that this thread may use (counted around).
+///
+/// # Errors
+/// When there is no such process or the kernel refuses.
+pub fn keep_on(pid: u32, index: usize) -> Result<()> {
+    let cpus = allowed()?;
+    let cpu = *cpus
+        .get(index % cpus.len().max(1))
+        .context("no CPU is allowed to this thread")?;
+    let mut set = CpuSet::new();
+    set.set(cpu)?;
+    sched_setaffinity(Pid::from_raw(pid.cast_signed()), &set)
+        .with_context(|| format!("pin process {pid} to CPU {cpu}"))
+}
+
 /// Keeps the calling thread on one CPU until dropped. Children started meanwhile would inherit that.
 #[derive(Debug)]
 pub struct Pinned {
