@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use hitless::{
+    because::because,
     config_file,
     hw::preflight,
     master::Master,
@@ -81,7 +82,7 @@ fn main() -> ExitCode {
     match start(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            error!("{e:#}");
+            error!("{}", because(e.as_ref()));
             ExitCode::FAILURE
         }
     }

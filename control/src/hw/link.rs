@@ -2,6 +2,7 @@
 //! through the link, without a frame lost.
 
 use super::{HwError, Programs, sys};
+use crate::because::because;
 use aya::programs::{
     LinkOrder, SchedClassifier, TcAttachType, Xdp,
     links::{FdLink, PinnedLink},
@@ -318,16 +319,4 @@ impl Programs {
 /// Where the link of a port's hook is pinned.
 fn pin(dir: &Path, port: PortNo, hook: Hook) -> PathBuf {
     dir.join(format!("link_{port}_{}", hook.name()))
-}
-
-/// An error with its causes, outermost first.
-fn because(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        text.push_str(": ");
-        text.push_str(&e.to_string());
-        cause = e.source();
-    }
-    text
 }
