@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use hitless_common::Mac;
 
 use crate::harness::cpu::{Pinned, keep_on};
@@ -98,7 +98,13 @@ impl<F> Path<F> {
     /// # Errors
     /// When less than half arrive or the test run is refused.
     pub fn rate(&self, frames: u32, pattern: Pattern) -> Result<f64> {
-        let mut generator = generator(&self.generator, DEVICES[0], pattern)?;
+        self.delivered(
+            &mut generator(&self.generator, DEVICES[0], pattern)?,
+            frames,
+        )
+    }
+
+    fn delivered(&self, generator: &mut Generator, frames: u32) -> Result<f64> {
         let _pinned = Pinned::new(CPU)?;
         let before = self.counter.frames()?;
         let each = generator.send(frames)?;
@@ -262,22 +268,9 @@ impl Path<Hitless> {
                 let (mut heard, _pinned) = heard?;
                 heard.send(count)
             });
-            let mut generator = generator(&self.generator, DEVICES[0], Pattern::Fixed);
+            let generator = generator(&self.generator, DEVICES[0], Pattern::Fixed);
             ready.wait();
-            let rate = generator
-                .as_mut()
-                .map_err(|e| anyhow!("{e:#}"))
-                .and_then(|generator| {
-                    let _pinned = Pinned::new(CPU)?;
-                    let before = self.counter.frames()?;
-                    let each = generator.send(frames)?;
-                    let arrived = self.counter.frames()? - before;
-                    ensure!(
-                        arrived > u64::from(frames / 2),
-                        "only {arrived} of {frames} frames arrived"
-                    );
-                    Ok(f64::from(frames) / (each * frames).as_secs_f64() / 1000.0)
-                });
+            let rate = generator.and_then(|mut generator| self.delivered(&mut generator, frames));
             others
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;

@@ -236,8 +236,7 @@ fn limits(ctx: &Ctx) -> Result<()> {
     let limited = format!("{PORT}, mac_limit: 3");
     let rest = "vlans: [{id: 10, mac_limit: 5}, {id: 4000}]";
     let lab = Lab::new(ctx, "limit", Mode::Tc, &[&limited, PORT], rest)?;
-    // The fences' address is learned in VLAN 4000, behind port 1 or 2: make it known behind port 2 first, so that it
-    // takes none of port 1's share. (The fence moves; so ask the switch what is there instead.)
+    // Until everything is counted no fence is sent: its address would take a part of a port's share.
     let send = |port: usize, n: u8| {
         lab.ports[port].send(&Frame::probe(station(port as u8 + 1, n), Mac::BROADCAST))
     };

@@ -2,12 +2,14 @@
 
 use anyhow::{Result, ensure};
 use hitless_common::Mac;
+use serde_json::Value;
 
 use super::lab::{Lab, Mode, station, vlans};
 use crate::harness::{
     features::{self, Feature},
     frames::{Builder, Frame},
     ktap::{Case, Ctx},
+    port::Port,
 };
 
 /// The cases of this file.
@@ -174,6 +176,10 @@ fn link_down(ctx: &Ctx) -> Result<()> {
             lab.fdb()?
         );
         lab.fence[2] = crate::harness::exchange::Member::No;
+        let sent = || -> Result<Value> {
+            Ok(lab.switch.json(&["show", "ports", "3"])?[0]["tx_frames"].clone())
+        };
+        let before = sent()?;
         // The station behind it is unknown again: flooded, but not to the port without link.
         let frame = Frame::probe(station(1, 0), station(3, 0));
         lab.ports[0].send(&frame)?;
@@ -181,14 +187,17 @@ fn link_down(ctx: &Ctx) -> Result<()> {
         let known = Frame::probe(station(1, 0), station(2, 0));
         lab.ports[0].send(&known)?;
         lab.ports[1].await_frame(&known)?;
+        ensure!(sent()? == before, "frames went out of a port without link");
         lab.hosts[2].ip(&["link", "set", "eth1", "up"])?;
         lab.switch
             .await_shown("ports", |ports| ports[2]["link"] == "up")?;
         lab.hosts[2].wait_until_up("eth1")?;
+        // A new socket: the old one has seen its device go down.
+        let back = Port::open(&lab.hosts[2], "eth1")?;
         let frame = Frame::probe(station(1, 0), Mac::BROADCAST);
         lab.ports[0].send(&frame)?;
-        crate::harness::port::Port::open(&lab.hosts[2], "eth1")?;
         lab.ports[1].await_frame(&frame)?;
+        back.await_frame(&frame)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The choice of hook per port, its reason, and that XDP is refused where it could not forward rightly.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::lab::{Lab, Mode, config, make_fit_for_xdp, vlans};
@@ -80,8 +80,13 @@ fn refused(ctx: &Ctx) -> Result<()> {
 fn withdrawn(ctx: &Ctx) -> Result<()> {
     let lab = Lab::new(ctx, "withdrawn", Mode::Xdp, &[PORT; 2], &vlans(&[10]))?;
     lab.introduce(10, &[None; 2])?;
-    let changes = || -> Result<Value> {
-        Ok(lab.netns.link("p1")?["stats64"]["tx"]["carrier_errors"].clone())
+    let changes = || -> Result<u64> {
+        let shown = lab
+            .netns
+            .ip(&["-s", "-s", "-json", "link", "show", "dev", "p1"])?;
+        let link: Value = serde_json::from_str(&shown)?;
+        let changes = link[0]["stats64"]["tx"]["carrier_changes"].as_u64();
+        changes.with_context(|| format!("no carrier_changes in {shown}"))
     };
     let before = changes()?;
     features::set(&lab.hosts[0], "eth1", Feature::TxChecksum, true)?;
@@ -90,7 +95,7 @@ fn withdrawn(ctx: &Ctx) -> Result<()> {
     let frame =
         crate::harness::frames::Frame::probe(super::lab::station(2, 0), super::lab::station(1, 0));
     lab.expect(&[(1, frame.clone())], &[(0, frame)])?;
-    ensure!(changes()? == before);
+    ensure!(changes()? == before, "the port's link went down and up");
     Ok(())
 }
 
