@@ -13,14 +13,14 @@ use crate::{
 use hitless_common::{Mac, PortNo, VlanId, map::fdb::FdbEntry};
 use hitless_proto::{
     bridge::{
-        learning::{Flush, Kind, StaticError, View},
-        table::{Outcome, Slot},
+        learning::{Flush, Kind, StaticError},
+        table::Slot,
     },
     config::{PortConfig, StaticTarget, VlanConfig},
     time::Epoch,
 };
 
-/// Slots of the FDB that one page looks at, at the most: well under a millisecond, so that forwarding and
+/// Buckets of the FDB that one page looks at, at the most: well under a millisecond, so that forwarding and
 /// learning go on between the pages of a large table.
 const PAGE_BUCKETS: u32 = 8_192;
 
@@ -259,7 +259,7 @@ impl Master {
         }
     }
 
-    /// A page from a cursor on, which is a slot's number.
+    /// A page from a cursor on, which is a bucket's number.
     fn show_fdb(&self, filter: &Filter, cursor: u64, limit: u32) -> FdbPage {
         let table = self.learning.table();
         let limit = if (1..=MAX_FDB_PAGE).contains(&limit) {
@@ -350,22 +350,12 @@ impl Master {
             );
             return Err(ApiError::new(ErrorKind::Refused, message));
         }
-        match self.create_static(vlan, mac, target) {
-            Ok(_) => Ok(Reply::Done {}),
-            Err(e) => Err(refused(&e)),
-        }
-    }
-
-    fn create_static(
-        &mut self,
-        vlan: VlanId,
-        mac: Mac,
-        target: StaticTarget,
-    ) -> Result<Outcome, StaticError> {
         let epoch = self.epoch();
         let (learning, view) = self.learning_and_view();
-        let view: View<'_> = view;
-        learning.create_static(epoch, &view, vlan, mac, target)
+        learning
+            .create_static(epoch, &view, vlan, mac, target)
+            .map(|_| Reply::Done {})
+            .map_err(|e| refused(&e))
     }
 }
 

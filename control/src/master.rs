@@ -102,9 +102,10 @@ impl Master {
         let cells =
             cells::Hardware::new(hardware.fdb).map_err(|e| anyhow::anyhow!("FDB: {e:?}"))?;
         let began = Instant::now();
+        let enabled = enabled(&config);
         let view = View {
             vlans: &vlans,
-            enabled: enabled(&config),
+            enabled,
         };
         let memory =
             shadow_memory(hardware.fdb.len()).context("memory for the software copy of the FDB")?;
@@ -112,7 +113,6 @@ impl Master {
             Learning::adopt(cells, hardware.fdb_seed, memory, rules, &view, epoch);
         let adopting = began.elapsed();
 
-        let enabled = enabled(&config);
         let ports = config
             .ports
             .keys()
@@ -368,7 +368,7 @@ impl Master {
             } else {
                 0
             };
-            let mut program = || {
+            let mut program = || -> Result<bool, HwError> {
                 hardware.limiters.set(port, limits)?;
                 if redirects != 0 {
                     hardware.xdp_tx.set(port, redirects)?;
@@ -381,8 +381,7 @@ impl Master {
                     hardware.ports.set(entry)
                 }
             };
-            let programmed = program();
-            if let Err(e) = programmed {
+            if let Err(e) = program() {
                 faults.push((port, e));
             }
         }
