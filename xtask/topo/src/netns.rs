@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use nix::mount::{MntFlags, umount2};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{NSFS_MAGIC, statfs};
 
 use crate::error::{Context, Error};
@@ -18,6 +19,8 @@ use crate::topology::{End, Link};
 
 /// Where `ip netns` looks for namespaces.
 const DIRECTORY: &str = "/run/netns";
+
+const NONE: Option<&str> = None;
 
 /// The namespace's name in `ip netns`: as containerlab calls the container.
 pub(crate) fn name(lab: &str, node: &str) -> String {
@@ -39,9 +42,44 @@ pub(crate) fn inode_of(process: ProcessId) -> Result<u64, Error> {
     Ok(meta.ino())
 }
 
-/// Gives a process's network namespace a name.
+/// Gives a process's network namespace a name, as `ip netns attach` does. In this process: an `ip` outlives an `up`
+/// that is killed, and could leave a name after the `down` that follows.
 pub(crate) fn attach(netns: &str, process: ProcessId) -> Result<(), Error> {
-    ip(&["netns", "attach", netns, &process.pid.to_string()], "")
+    prepare_directory().context(|| format!("prepare {DIRECTORY}"))?;
+    let (path, source) = (path(netns), format!("/proc/{}/ns/net", process.pid));
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0)
+        .open(&path)
+        .context(|| format!("create {}", path.display()))?;
+    let flags = MsFlags::MS_BIND;
+    mount(Some(source.as_str()), &path, NONE, flags, NONE)
+        .context(|| format!("mount {source} on {}", path.display()))
+}
+
+/// Makes the directory a shared mount, so that a name that is taken away goes from every mount namespace.
+fn prepare_directory() -> nix::Result<()> {
+    let made = fs::create_dir_all(DIRECTORY);
+    made.map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    let share = || {
+        mount(
+            NONE,
+            DIRECTORY,
+            NONE,
+            MsFlags::MS_SHARED | MsFlags::MS_REC,
+            NONE,
+        )
+    };
+    match share() {
+        // Not a mount point yet.
+        Err(Errno::EINVAL) => {
+            let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+            mount(Some(DIRECTORY), DIRECTORY, NONE, flags, NONE)?;
+            share()
+        }
+        other => other,
+    }
 }
 
 /// Takes the name away, unless it belongs to a namespace other than the one with this inode.
