@@ -50,7 +50,7 @@ pub(crate) fn attach(netns: &str, process: ProcessId) -> Result<(), Error> {
     File::options()
         .write(true)
         .create_new(true)
-        .mode(0)
+        .mode(0o000)
         .open(&path)
         .context(|| format!("create {}", path.display()))?;
     let flags = MsFlags::MS_BIND;
