@@ -41,6 +41,26 @@ where
     deserializer.deserialize_seq(List::<T, MAX>(PhantomData))
 }
 
+/// Deserializes a list of at most `MAX` items that may be absent.
+pub(super) fn optional_list<'de, D, T, const MAX: usize>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Items<T, const MAX: usize>(Vec<T>);
+
+    impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Items<T, MAX> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            list::<_, _, MAX>(deserializer).map(Self)
+        }
+    }
+
+    let items = Option::<Items<T, MAX>>::deserialize(deserializer)?;
+    Ok(items.map(|items| items.0))
+}
+
 /// A text of at most [`MAX_TEXT`] bytes.
 struct Text(String);
 

@@ -12,7 +12,7 @@ use super::document::parse_range;
 use super::{
     AcceptFrames, Config, Damping, DampingDoc, DeviceName, Document, FdbConfig, FdbDoc, Invalid,
     KeyPath, PortConfig, PortDoc, Rule, StaticDoc, StaticTarget, StormControl, StormDoc,
-    TaggedItem, VlanConfig, VlanDoc, VlanName,
+    TaggedItem, VlanConfig, VlanDoc, VlanName, failover,
 };
 
 impl Document {
@@ -25,14 +25,18 @@ impl Document {
         let root = KeyPath::default();
 
         let switch = checker.take(root.key("switch"), self.switch.parse());
-        let vlans = checker.vlans(&root.key("vlans"), &self.vlans);
+        let mut vlans = checker.vlans(&root.key("vlans"), &self.vlans);
         let ports = checker.ports(&root.key("ports"), &self.ports);
+        checker.loop_free_ports(&root.key("vlans"), &self.vlans, &mut vlans);
         let fdb = checker.fdb(&root.key("fdb"), &self.fdb);
+        let msm_failover =
+            failover::check(&mut checker, &root.key("msm_failover"), &self.msm_failover);
 
         match switch {
             Some(switch) if checker.invalid.problems.is_empty() => Ok(Config {
                 switch,
                 fdb,
+                msm_failover,
                 vlans,
                 ports,
             }),
@@ -51,7 +55,7 @@ impl TryFrom<Document> for Config {
 /// The problems so far, and what later sections need of earlier ones. These sets also hold what was refused
 /// for another reason than its number.
 #[derive(Default)]
-struct Checker {
+pub(super) struct Checker {
     invalid: Invalid,
     /// Every declared VLAN and its index in the document.
     vlans: BTreeMap<VlanId, usize>,
@@ -60,16 +64,26 @@ struct Checker {
 }
 
 impl Checker {
-    fn refuse(&mut self, path: KeyPath, rule: impl Into<Rule>) {
+    pub(super) fn refuse(&mut self, path: KeyPath, rule: impl Into<Rule>) {
         self.invalid.push(path, rule);
     }
 
     /// The value, or `None` after noting the problem.
-    fn take<T, E: Into<Rule>>(&mut self, path: KeyPath, value: Result<T, E>) -> Option<T> {
+    pub(super) fn take<T, E: Into<Rule>>(
+        &mut self,
+        path: KeyPath,
+        value: Result<T, E>,
+    ) -> Option<T> {
         value.map_err(|rule| self.refuse(path, rule)).ok()
     }
 
-    fn in_range(&mut self, path: KeyPath, value: i64, low: u32, high: u32) -> Option<u32> {
+    pub(super) fn in_range(
+        &mut self,
+        path: KeyPath,
+        value: i64,
+        low: u32,
+        high: u32,
+    ) -> Option<u32> {
         let number = u32::try_from(value)
             .ok()
             .filter(|number| (low..=high).contains(number))
@@ -112,11 +126,45 @@ impl Checker {
                         name,
                         mac_limit,
                         learning,
+                        loop_free_ports: None,
                     },
                 );
             }
         }
         vlans
+    }
+
+    /// The loop-free ports of every VLAN, once the members are known.
+    fn loop_free_ports(
+        &mut self,
+        at: &KeyPath,
+        docs: &[VlanDoc],
+        vlans: &mut BTreeMap<VlanId, VlanConfig>,
+    ) {
+        for (i, doc) in docs.iter().enumerate() {
+            let (Some(numbers), Ok(vlan)) = (&doc.loop_free_ports, VlanId::try_new(doc.id)) else {
+                continue;
+            };
+            let at = at.index(i).key("loop_free_ports");
+            let mut ports = BTreeSet::new();
+            for (j, &number) in numbers.iter().enumerate() {
+                let at = at.index(j);
+                let Some(port) = self.take(at.clone(), PortNo::try_new(number)) else {
+                    continue;
+                };
+                match self.members.get(&port) {
+                    None => self.refuse(at, Rule::UnknownPort(port)),
+                    Some(members) if !members.contains(&vlan) => {
+                        self.refuse(at, Rule::NoMember { port, vlan });
+                    }
+                    Some(_) if !ports.insert(port) => self.refuse(at, Rule::LoopFreeTwice(port)),
+                    Some(_) => {}
+                }
+            }
+            if let Some(config) = vlans.get_mut(&vlan) {
+                config.loop_free_ports = Some(ports);
+            }
+        }
     }
 
     fn ports(&mut self, at: &KeyPath, docs: &[PortDoc]) -> BTreeMap<PortNo, PortConfig> {

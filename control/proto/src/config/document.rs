@@ -10,7 +10,9 @@ use hitless_common::{Mac, VlanId};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::{AcceptFrames, Config, Damping, FdbConfig, OffloadMode, StaticTarget, bounded};
+use super::{
+    AcceptFrames, Config, Damping, FdbConfig, MsmFailoverDoc, OffloadMode, StaticTarget, bounded,
+};
 
 /// Static FDB entries in one document at most.
 pub const MAX_STATIC_ENTRIES: usize = 65_536;
@@ -27,6 +29,9 @@ pub struct Document {
     /// See [`Config::fdb`].
     #[serde(default)]
     pub fdb: FdbDoc,
+    /// See [`Config::msm_failover`].
+    #[serde(default)]
+    pub msm_failover: MsmFailoverDoc,
     /// See [`Config::vlans`].
     #[serde(default, deserialize_with = "bounded::list::<_, _, MAX_VLANS>")]
     pub vlans: Vec<VlanDoc>,
@@ -114,6 +119,13 @@ pub struct VlanDoc {
     /// See [`super::VlanConfig::learning`].
     #[serde(default = "yes")]
     pub learning: bool,
+    /// See [`super::VlanConfig::loop_free_ports`].
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "bounded::optional_list::<_, _, MAX_PORTS>"
+    )]
+    pub loop_free_ports: Option<Vec<i64>>,
 }
 
 /// See [`super::PortConfig`].
@@ -264,6 +276,9 @@ impl From<Config> for Document {
             name: Some(vlan.name.as_str().into()),
             mac_limit: vlan.mac_limit.map(i64::from),
             learning: vlan.learning,
+            loop_free_ports: vlan
+                .loop_free_ports
+                .map(|ports| ports.iter().map(|port| port.get().into()).collect()),
         });
         let ports = config.ports.into_iter().map(|(number, port)| PortDoc {
             port: number.get().into(),
@@ -285,6 +300,7 @@ impl From<Config> for Document {
         Self {
             switch: config.switch.as_str().into(),
             fdb: config.fdb.into(),
+            msm_failover: config.msm_failover.into(),
             vlans: vlans.collect(),
             ports: ports.collect(),
         }

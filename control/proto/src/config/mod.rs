@@ -10,6 +10,7 @@
 mod bounded;
 mod check;
 mod document;
+mod failover;
 mod names;
 mod rules;
 
@@ -28,6 +29,10 @@ pub use document::{
     DampingDoc, Document, FdbDoc, MAX_STATIC_ENTRIES, PortDoc, StaticDoc, StormDoc, TaggedItem,
     VlanDoc,
 };
+pub use failover::{
+    LinkAction, MsmFailoverConfig, MsmFailoverDoc, PreservationLevel, PreserveState, SlaveConfig,
+    SysRecoveryLevel, TAKEOVER_ALLOWANCE_MS,
+};
 pub use names::{DeviceName, InvalidName, SwitchName, VlanName};
 pub use rules::{Invalid, KeyPath, MAX_PROBLEMS, Problem, Rule, Step};
 
@@ -40,6 +45,8 @@ pub struct Config {
     pub switch: SwitchName,
     /// The forwarding database.
     pub fdb: FdbConfig,
+    /// What happens when the master is lost.
+    pub msm_failover: MsmFailoverConfig,
     /// Every VLAN, by id. At most 4094.
     pub vlans: BTreeMap<VlanId, VlanConfig>,
     /// Every port, by number. At most 128.
@@ -123,6 +130,9 @@ pub struct VlanConfig {
     pub mac_limit: Option<u32>,
     /// Whether addresses are learned in it; else every frame to an address without a static entry is flooded.
     pub learning: bool,
+    /// The members that go on forwarding in it when no master has renewed the lease; they can not be part of a
+    /// loop among themselves. `None`: all of them, for ever.
+    pub loop_free_ports: Option<BTreeSet<PortNo>>,
 }
 
 /// One port.

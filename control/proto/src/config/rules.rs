@@ -5,6 +5,7 @@ use std::fmt;
 use hitless_common::ids::InvalidId;
 use hitless_common::{Mac, PortNo, VlanId};
 
+use super::failover::{PreserveState, TAKEOVER_ALLOWANCE_MS};
 use super::names::InvalidName;
 
 /// Problems that are described one by one; the rest is only counted.
@@ -120,10 +121,35 @@ pub enum Rule {
     UnknownPort(PortNo),
     #[error("port {port} is no member of VLAN {vlan}")]
     NoMember { port: PortNo, vlan: VlanId },
+    #[error("port {0} is listed twice in loop_free_ports")]
+    LoopFreeTwice(PortNo),
     #[error(
         "{entries} static entries do not fit in a forwarding database of {size}; raise fdb.size"
     )]
     TooManyStatic { entries: usize, size: u32 },
+    #[error("a watchdog of {0} ms is not in 50 to 60000 and not 0, which means none")]
+    Watchdog(i64),
+    #[error(
+        "{by} excludes preserve_state: {preserve}, because there is nothing that it could fit; set preserve_state: none"
+    )]
+    PreserveExcluded {
+        preserve: PreserveState,
+        by: &'static str,
+    },
+    #[error(
+        "a lease of {lease} ms runs out while a lost master is still being replaced: it must be longer than \
+         keepalive_interval_ms ({interval}) times keepalive_misses ({misses}) plus {TAKEOVER_ALLOWANCE_MS} ms"
+    )]
+    LeaseWithinKeepalive {
+        lease: u32,
+        interval: u32,
+        misses: u32,
+    },
+    #[error(
+        "a lease of {lease} ms runs out before the watchdog ends a hanging master: it must be longer than \
+         watchdog_ms ({watchdog})"
+    )]
+    LeaseWithinWatchdog { lease: u32, watchdog: u32 },
 }
 
 /// A broken rule and where.

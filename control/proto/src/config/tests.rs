@@ -16,6 +16,7 @@ fn vlan(id: i64) -> VlanDoc {
         name: None,
         mac_limit: None,
         learning: true,
+        loop_free_ports: None,
     }
 }
 
@@ -56,6 +57,7 @@ fn base() -> Document {
             static_entries: vec![entry(10, "02:00:00:00:00:01", 1)],
             ..FdbDoc::default()
         },
+        msm_failover: MsmFailoverDoc::default(),
         vlans: vec![vlan(10), vlan(20), vlan(30), vlan(31)],
         ports,
     }
@@ -298,6 +300,34 @@ fn vlans_of_a_port() {
     refused("ports[2].accept", Rule::AcceptsUntagged, |d| {
         d.ports[2].accept = AcceptFrames::Untagged;
     });
+}
+
+#[test]
+fn loop_free_ports_of_a_vlan() {
+    let mut document = base();
+    document.vlans[0].loop_free_ports = Some(vec![2, 1]);
+    document.vlans[1].loop_free_ports = Some(Vec::new());
+    let config = document.check().unwrap();
+    let ports = |vlan| config.vlans[&vid(vlan)].loop_free_ports.clone();
+    assert_eq!(ports(10), Some(BTreeSet::from([1, 2].map(port_no))));
+    // No port at all is not the same as no list.
+    assert_eq!(ports(20), Some(BTreeSet::new()));
+    assert_eq!(ports(30), None);
+    assert_eq!(Document::from(config.clone()).check(), Ok(config));
+
+    let list = |numbers: &[i64]| {
+        let numbers = Some(numbers.to_vec());
+        move |d: &mut Document| d.vlans[0].loop_free_ports = numbers
+    };
+    let at = "vlans[0].loop_free_ports[1]";
+    refused(at, PortNo::try_new(0).unwrap_err().into(), list(&[1, 0]));
+    refused(at, Rule::UnknownPort(port_no(9)), list(&[1, 9]));
+    refused(at, Rule::LoopFreeTwice(port_no(1)), list(&[1, 1]));
+    let rule = Rule::NoMember {
+        port: port_no(3),
+        vlan: vid(10),
+    };
+    refused(at, rule, list(&[1, 3]));
 }
 
 #[test]
