@@ -1,0 +1,29 @@
+//! Boot ROM and watchdog of one slot, in one small process of one thread.
+//!
+//! It starts `hitlessd` from the slot's image, and when that ends it first tells the other slot's boot how, and then
+//! starts it again. It links nothing of the daemon: what can bring the daemon down shall not bring this down. It
+//! waits in one place ([`boot`]); what it decides is in modules without input and output ([`restart`], [`watchdog`],
+//! [`line`], [`options`]).
+//!
+//! Files in the backplane directory, one of each a slot: `backplane-<slot>.sock`, where the other slot's boot
+//! connects; `backplane-<slot>.lock`, held while the boot lives; `status-<slot>`, what [`status`] tells.
+
+pub mod boot;
+pub mod failure;
+pub mod line;
+pub mod log;
+pub mod module;
+pub mod neighbour;
+pub mod options;
+pub mod restart;
+pub mod slot;
+pub mod socket;
+pub mod status;
+pub mod sys;
+pub mod watchdog;
+
+/// Environment variable with the number of the daemon's end of the socket to its boot.
+pub const FD_VARIABLE: &str = "HITLESS_BOOT_FD";
+
+/// Exit code by which a daemon asks to be started again at once (`EX_TEMPFAIL`).
+pub const EXIT_REBOOT: i32 = 75;
