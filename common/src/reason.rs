@@ -53,6 +53,7 @@ reasons! {
     PuntFull = 18, "punt-full", "The control plane does not drain its ring of control frames (it may be down).";
     TxFailed = 19, "tx-failed", "The kernel refused the frame at the egress device (down, gone or out of memory).";
     TagFailed = 20, "tag-failed", "A VLAN tag could not be pushed or popped (no room in the frame's buffer).";
+    NoMaster = 21, "no-master", "No master has renewed the lease for a while: the frame came from, or is for, a port of its VLAN that must not forward without one.";
 }
 
 /// Counters reserved for reasons in the map layout; a reason's number is below this.

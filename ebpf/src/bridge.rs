@@ -3,14 +3,13 @@
 use crate::{
     control, egress, fdb, learn, maps,
     packet::{Header, Packet, Rest},
-    vlan,
+    vlan::{self, Admitted},
 };
 use hitless_common::{
     DropReason,
     map::{
         fdb::{FdbKey, flag as fdb_flag},
         ports::{PortEntry, flag as port_flag},
-        vlans::VlanEntry,
     },
 };
 
@@ -44,7 +43,7 @@ pub fn forward<P: Packet>(packet: &mut P) -> P::Action {
     let Some(header) = packet.header() else {
         return drop(packet, from, from, DropReason::Truncated);
     };
-    let (vid, vlan) = match admit(port, &header) {
+    let admitted = match admit(port, &header) {
         Ok(admitted) => admitted,
         Err(_) if control::between_neighbours(header.dst) => {
             return packet.rest(port, &header, Rest::Take);
@@ -53,25 +52,27 @@ pub fn forward<P: Packet>(packet: &mut P) -> P::Action {
     };
 
     // Both places are computed before either is read: the two cache misses of a large table overlap.
-    let source_key = FdbKey::from_raw(vid, header.src);
+    let source_key = FdbKey::from_raw(admitted.vid, header.src);
     let (Some(source), Some(destination)) = (
         fdb::place(source_key),
-        fdb::place(FdbKey::from_raw(vid, header.dst)),
+        fdb::place(FdbKey::from_raw(admitted.vid, header.dst)),
     ) else {
         // Only a table without buckets has no place, and the loader makes none.
-        return packet.rest(port, &header, Rest::Spread { vid, vlan });
+        return packet.rest(port, &header, Rest::Spread(admitted));
     };
+    // Only members learn, and a member that is let in here forwards: a port that the lease stops learns nothing.
+    let learning = &admitted.vlan.learning;
     match source.find() {
         Some(found) if found.flags & fdb_flag::BLACKHOLE != 0 => {
             return drop(packet, from, from, DropReason::Blackhole);
         }
         Some(found) if found.port == from => stamp(&found),
-        Some(found) if found.flags & fdb_flag::STATIC == 0 && vlan.learning.has(from) => {
+        Some(found) if found.flags & fdb_flag::STATIC == 0 && learning.has(from) => {
             learn::report(source_key.0, from, 1);
         }
         // A station that is configured elsewhere: it stays there.
         Some(_) => {}
-        None if header.src & GROUP_BIT == 0 && header.src != 0 && vlan.learning.has(from) => {
+        None if header.src & GROUP_BIT == 0 && header.src != 0 && learning.has(from) => {
             learn::report(source_key.0, from, 0);
         }
         None => {}
@@ -83,22 +84,23 @@ pub fn forward<P: Packet>(packet: &mut P) -> P::Action {
         if found.flags & fdb_flag::BLACKHOLE != 0 {
             return drop(packet, from, from, DropReason::Blackhole);
         }
-        return egress::unicast(packet, &header, vid, vlan, from, found.port);
+        return egress::unicast(packet, &header, &admitted, from, found.port);
     }
-    packet.rest(port, &header, Rest::Spread { vid, vlan })
+    packet.rest(port, &header, Rest::Spread(admitted))
 }
 
 /// The VLAN of a frame, if its port may bring it in.
 #[inline(always)]
-fn admit(port: &PortEntry, header: &Header) -> Result<(u16, &'static VlanEntry), DropReason> {
+fn admit(port: &PortEntry, header: &Header) -> Result<Admitted, DropReason> {
     let vid = vlan::classify(port, header)?;
     let vlan = maps::vlan(vid).ok_or(DropReason::VlanUnknown)?;
-    if !vlan.forwarding.has(port.port)
+    let open = vlan::open(vlan);
+    if !open.has(port.port)
         && let Some(reason) = vlan::refusal(port, vlan)
     {
         return Err(reason);
     }
-    Ok((vid, vlan))
+    Ok(Admitted { vid, vlan, open })
 }
 
 #[inline(always)]

@@ -3,25 +3,29 @@
 use crate::{
     bridge, maps,
     packet::{Header, Packet, TagChange},
-    vlan,
+    vlan::{self, Admitted},
 };
-use hitless_common::{DropReason, map::vlans::VlanEntry};
+use hitless_common::DropReason;
 
 /// Sends a frame from port `from` out of port `to`.
 #[inline(always)]
 pub fn unicast<P: Packet>(
     packet: &mut P,
     header: &Header,
-    vid: u16,
-    vlan: &VlanEntry,
+    admitted: &Admitted,
     from: u16,
     to: u16,
 ) -> P::Action {
     if to == from {
         return bridge::drop(packet, from, from, DropReason::SamePort);
     }
-    if !vlan.forwarding.has(to) {
-        return bridge::drop(packet, from, from, DropReason::EgressBlocked);
+    if !admitted.open.has(to) {
+        let reason = if admitted.vlan.forwarding.has(to) {
+            DropReason::NoMaster
+        } else {
+            DropReason::EgressBlocked
+        };
+        return bridge::drop(packet, from, from, reason);
     }
     let Some(egress) = maps::egress(to) else {
         return bridge::drop(packet, from, from, DropReason::EgressBlocked);
@@ -34,7 +38,7 @@ pub fn unicast<P: Packet>(
         return bridge::drop(packet, from, to, DropReason::MtuExceeded);
     }
     let bytes = packet.bytes();
-    let change = vlan::egress_tag(header, vid, vlan.untagged.has(to));
+    let change = vlan::egress_tag(header, admitted.vid, admitted.vlan.untagged.has(to));
     if change != TagChange::Keep && !packet.retag(header, change) {
         if P::MAY_LEAVE {
             return packet.leave();

@@ -1,12 +1,8 @@
 //! Copies of a frame for many ports. Only a socket buffer can be copied, so this is the TC program's.
 
-use crate::maps;
+use crate::{maps, vlan::Admitted};
 use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_clone_redirect};
-use hitless_common::{
-    DropReason,
-    limits::PORT_WORDS,
-    map::vlans::{PortSet, VlanEntry},
-};
+use hitless_common::{DropReason, limits::PORT_WORDS, map::vlans::PortSet};
 
 /// The ports that a frame goes to, by the form in which they send it.
 pub struct Targets {
@@ -19,18 +15,18 @@ pub struct Targets {
 impl Targets {
     /// Every forwarding port of the VLAN but the one that the frame came from.
     #[inline(always)]
-    pub fn new(vlan: &VlanEntry, from: u16) -> Self {
+    pub fn new(admitted: &Admitted, from: u16) -> Self {
         let mut untagged = PortSet::EMPTY;
         let mut tagged = PortSet::EMPTY;
         let bit = from.wrapping_sub(1);
         let mut word = 0;
         while word < PORT_WORDS {
-            let mut ports = vlan.forwarding.0[word];
+            let mut ports = admitted.open.0[word];
             if usize::from(bit / 64) == word {
                 ports &= !(1 << (bit % 64));
             }
-            untagged.0[word] = ports & vlan.untagged.0[word];
-            tagged.0[word] = ports & !vlan.untagged.0[word];
+            untagged.0[word] = ports & admitted.vlan.untagged.0[word];
+            tagged.0[word] = ports & !admitted.vlan.untagged.0[word];
             word += 1;
         }
         Self { untagged, tagged }

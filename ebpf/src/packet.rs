@@ -1,9 +1,7 @@
 //! What the pipeline needs of a frame, whichever hook it came in by.
 
-use hitless_common::{
-    DropReason,
-    map::{ports::PortEntry, vlans::VlanEntry},
-};
+use crate::vlan::Admitted;
+use hitless_common::{DropReason, map::ports::PortEntry};
 
 /// Octets of a frame before the payload: two addresses and the type.
 pub const HEADER_BYTES: u32 = 14;
@@ -53,12 +51,7 @@ impl TagChange {
 /// What a frame needs that is neither known unicast nor a drop.
 pub enum Rest {
     /// A copy for every port of its VLAN, or for the control plane.
-    Spread {
-        /// The frame's VLAN id.
-        vid: u16,
-        /// Its entry.
-        vlan: &'static VlanEntry,
-    },
+    Spread(Admitted),
     /// The control plane alone: it is between neighbours.
     Take,
 }

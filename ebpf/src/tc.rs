@@ -7,6 +7,7 @@ use crate::{
     maps,
     packet::{Header, Packet, Rest, TAG_BYTES, TPID, TagChange, payload},
     storm,
+    vlan::Admitted,
 };
 use aya_ebpf::{
     bindings::{__sk_buff, TC_ACT_SHOT},
@@ -23,7 +24,6 @@ use hitless_common::{
     map::{
         events::{PuntHeader, PuntRecord},
         ports::PortEntry,
-        vlans::VlanEntry,
     },
 };
 
@@ -79,17 +79,11 @@ impl TcPacket {
     }
 
     #[inline(always)]
-    fn spread(
-        &mut self,
-        port: &PortEntry,
-        header: &Header,
-        vid: u16,
-        vlan: &'static VlanEntry,
-    ) -> i32 {
+    fn spread(&mut self, port: &PortEntry, header: &Header, admitted: &Admitted) -> i32 {
         let claim = if header.dst & bridge::GROUP_BIT != 0 {
             control::group(header.dst)
         } else {
-            control::unicast(header.dst, vlan)
+            control::unicast(header.dst, admitted.vlan)
         };
         match claim {
             Claim::None => {}
@@ -104,14 +98,15 @@ impl TcPacket {
         if let Some(reason) = storm::excess(port, header.dst) {
             return bridge::drop(self, port.port, port.port, reason);
         }
-        self.flood(port.port, header, vid, vlan)
+        self.flood(port.port, header, admitted)
     }
 
     /// Sends a copy to each port, first to those that send the frame in the form it has now: one change of tag
     /// serves all the others. The frame itself goes to the last port.
     #[inline(always)]
-    fn flood(&mut self, from: u16, header: &Header, vid: u16, vlan: &'static VlanEntry) -> i32 {
-        let targets = Targets::new(vlan, from);
+    fn flood(&mut self, from: u16, header: &Header, admitted: &Admitted) -> i32 {
+        let vid = admitted.vid;
+        let targets = Targets::new(admitted, from);
         if targets.untagged.is_empty() && targets.tagged.is_empty() {
             return bridge::drop(self, from, from, DropReason::NoEgress);
         }
@@ -255,7 +250,7 @@ impl Packet for TcPacket {
     #[inline(always)]
     fn rest(&mut self, port: &PortEntry, header: &Header, rest: Rest) -> i32 {
         match rest {
-            Rest::Spread { vid, vlan } => self.spread(port, header, vid, vlan),
+            Rest::Spread(admitted) => self.spread(port, header, &admitted),
             Rest::Take => self.take(port.port, header),
         }
     }

@@ -1,16 +1,53 @@
 //! Which VLAN a frame belongs to (IEEE 802.1Q 6.9.1) and whether its port may bring it in (8.6.2).
 
-use crate::packet::{Header, TagChange};
+use crate::{
+    maps,
+    packet::{Header, TagChange},
+};
+use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use hitless_common::{
     DropReason,
     map::{
         ports::{self, PortEntry},
-        vlans::{self, VlanEntry},
+        vlans::{self, PortSet, VlanEntry},
     },
 };
 
 /// The VLAN id in tag control information.
 const VID_BITS: u16 = 0x0fff;
+
+/// A frame's VLAN, once its port may bring it in.
+#[derive(Clone, Copy)]
+pub struct Admitted {
+    /// VLAN id.
+    pub vid: u16,
+    /// Its entry.
+    pub vlan: &'static VlanEntry,
+    /// The ports that forward in it now.
+    pub open: &'static PortSet,
+}
+
+/// The ports that forward in a VLAN now: those that the master wants, or those that make no loop while nobody
+/// looks after the others (design invariant 1). Only VLANs where that differs ask for the time.
+#[inline(always)]
+pub fn open(vlan: &'static VlanEntry) -> &'static PortSet {
+    if vlan.flags & vlans::flag::GUARDED == 0 || lease_holds() {
+        &vlan.forwarding
+    } else {
+        &vlan.fallback
+    }
+}
+
+/// Whether a master has renewed the lease. The time is that of the last timer tick, some milliseconds old, which is
+/// good enough and cheaper to have.
+#[inline(always)]
+fn lease_holds() -> bool {
+    let Some(meta) = maps::meta() else {
+        return false;
+    };
+    // SAFETY: META is an array value; volatile because the master writes it. The helper has no arguments.
+    unsafe { bpf_ktime_get_coarse_ns() < (&raw const (*meta).lease).read_volatile() }
+}
 
 /// The frame's VLAN id, or why the port refuses the frame.
 #[inline(always)]
@@ -38,6 +75,8 @@ pub fn classify(port: &PortEntry, header: &Header) -> Result<u16, DropReason> {
 pub fn refusal(port: &PortEntry, vlan: &VlanEntry) -> Option<DropReason> {
     if vlan.flags & vlans::flag::EXISTS == 0 {
         Some(DropReason::VlanUnknown)
+    } else if vlan.forwarding.has(port.port) {
+        Some(DropReason::NoMaster)
     } else if vlan.member.has(port.port) {
         Some(DropReason::PortBlocked)
     } else if port.flags & ports::flag::INGRESS_FILTER != 0 {

@@ -4,16 +4,16 @@
 pub const MAGIC: u64 = u64::from_le_bytes(*b"HITLESS\0");
 
 /// The layout of the whole pin directory (`v<LAYOUT>`): which maps there are and what META looks like.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// The schema version of every pinned map, by its place in [`Meta::schema`]. A map whose value or meaning
 /// changes gets the next number; a new map gets the next place.
 pub const SCHEMA: &[(&str, u16)] = &[
-    (super::name::META, 1),
+    (super::name::META, 2),
     (super::name::PORTS, 1),
     (super::name::EGRESS, 1),
     (super::name::XDP_TX, 1),
-    (super::name::VLANS, 1),
+    (super::name::VLANS, 2),
     (super::name::FDB, 1),
     (super::name::COUNTERS, 1),
     (super::name::LIMITERS, 1),
@@ -45,15 +45,28 @@ pub struct Meta {
     pub learn_round: u32,
     /// 1 while the master sleeps and the next learning event must wake it; else the ring never wakes anyone.
     pub learn_asleep: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// The slot of the module that is or was the last master, one of [`owner`].
+    pub owner: u32,
+    /// CLOCK_MONOTONIC in nanoseconds until which VLANs with [`super::vlans::flag::GUARDED`] forward on all their
+    /// ports; 0 if no master has ever given a lease (design invariant 1).
+    pub lease: u64,
     /// SHA-256 of the object file and constants of the attached programs.
     pub image: [u8; 32],
     /// Schema versions in the order of [`SCHEMA`]; 0 beyond it.
     pub schema: [u16; 32],
 }
 
-const _: () = assert!(size_of::<Meta>() == 152 && align_of::<Meta>() == 8);
+/// Values of [`Meta::owner`].
+pub mod owner {
+    /// No module with a slot has been master.
+    pub const NONE: u32 = 0;
+    /// Slot `msm-a`.
+    pub const MSM_A: u32 = 1;
+    /// Slot `msm-b`.
+    pub const MSM_B: u32 = 2;
+}
+
+const _: () = assert!(size_of::<Meta>() == 160 && align_of::<Meta>() == 8);
 const _: () = assert!(SCHEMA.len() <= 32);
 
 #[cfg(feature = "std")]

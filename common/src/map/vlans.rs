@@ -69,13 +69,17 @@ pub mod flag {
     pub const CLAIM_ESRP: u64 = 1 << 1;
     /// A protocol of the control plane has claimed the EAPS addresses here: punted, not flooded.
     pub const CLAIM_EAPS: u64 = 1 << 2;
+    /// [`super::VlanEntry::fallback`] is smaller than `forwarding`: the data path looks at the lease.
+    pub const GUARDED: u64 = 1 << 3;
 }
 
 /// One VLAN as the data path sees it. The master folds link, administrative and protocol state into the sets,
-/// so that one bit answers each question.
+/// so that one bit answers each question. What the data path reads for every frame stands first.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VlanEntry {
+    /// [`flag`] bits.
+    pub flags: u64,
     /// Ports from and to which frames of this VLAN are forwarded; a subset of `member`.
     pub forwarding: PortSet,
     /// Ports that send this VLAN's frames without a tag.
@@ -84,11 +88,26 @@ pub struct VlanEntry {
     pub learning: PortSet,
     /// Ports that belong to the VLAN, whatever their state.
     pub member: PortSet,
-    /// [`flag`] bits.
-    pub flags: u64,
+    /// Ports that go on forwarding when the lease has run out; a subset of `forwarding`, and all of it unless
+    /// [`flag::GUARDED`] is set.
+    pub fallback: PortSet,
 }
 
-const _: () = assert!(size_of::<VlanEntry>() == 4 * 8 * PORT_WORDS + 8);
+impl VlanEntry {
+    /// The entry with only these of its forwarding ports going on without a lease.
+    #[must_use]
+    pub fn with_fallback(mut self, ports: &PortSet) -> Self {
+        self.fallback = self.forwarding.and(ports);
+        if self.fallback == self.forwarding {
+            self.flags &= !flag::GUARDED;
+        } else {
+            self.flags |= flag::GUARDED;
+        }
+        self
+    }
+}
+
+const _: () = assert!(size_of::<VlanEntry>() == 5 * 8 * PORT_WORDS + 8);
 
 /// Entries of VLANS: one for each 12-bit VLAN id; 0 and 4095 never exist.
 pub const ENTRIES: u32 = 4096;
@@ -117,6 +136,22 @@ mod tests {
         );
         set.remove(PortNo::new(64).unwrap());
         assert!(set.iter().map(PortNo::get).eq([1, 65, 128]));
+    }
+
+    #[test]
+    fn an_entry_is_guarded_only_where_the_lease_makes_a_difference() {
+        let ports = |numbers: &[u16]| numbers.iter().filter_map(|&n| PortNo::new(n)).collect();
+        let entry = VlanEntry {
+            forwarding: ports(&[1, 2, 70]),
+            flags: flag::EXISTS,
+            ..VlanEntry::default()
+        };
+        let guarded = entry.with_fallback(&ports(&[1, 3]));
+        assert_eq!(guarded.fallback, ports(&[1]));
+        assert_eq!(guarded.flags, flag::EXISTS | flag::GUARDED);
+        let free = guarded.with_fallback(&ports(&[1, 2, 3, 70]));
+        assert_eq!(free.fallback, entry.forwarding);
+        assert_eq!(free.flags, flag::EXISTS);
     }
 
     #[test]

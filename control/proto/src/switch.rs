@@ -95,10 +95,14 @@ pub fn vlan_entries(config: &Config, up: &PortSet) -> BTreeMap<VlanId, VlanEntry
     }
     for (vlan, entry) in &mut entries {
         entry.forwarding = entry.member.and(up);
-        if config.vlans.get(vlan).is_some_and(|v| v.learning) {
+        let config = config.vlans.get(vlan);
+        if config.is_some_and(|v| v.learning) {
             // Behind a port that is no member nothing can be reached, so nothing is learned there.
             entry.learning = entry.forwarding;
         }
+        let loop_free = config.and_then(|v| v.loop_free_ports.as_ref());
+        let fallback = loop_free.map_or(entry.forwarding, |ports| ports.iter().copied().collect());
+        *entry = entry.with_fallback(&fallback);
     }
     entries
 }
@@ -112,6 +116,7 @@ pub fn narrowed(installed: &VlanEntry, wanted: &VlanEntry) -> VlanEntry {
         learning: installed.learning.and(&wanted.learning),
         ..*wanted
     }
+    .with_fallback(&installed.fallback.and(&wanted.fallback))
 }
 
 #[cfg(test)]
@@ -139,5 +144,83 @@ mod tests {
         assert_eq!(step.forwarding, ports(&[2]));
         assert!(step.learning.is_empty());
         assert_eq!(step.member, wanted.member);
+    }
+
+    /// VLAN 10 on ports 1 to 3, VLAN 20 on ports 1 and 2.
+    fn entries(loop_free: &str, up: &[u16]) -> BTreeMap<VlanId, VlanEntry> {
+        let document = serde_json::json!({
+            "switch": "sw",
+            "vlans": [
+                {"id": 10, "loop_free_ports": serde_json::from_str::<serde_json::Value>(loop_free).unwrap()},
+                {"id": 20},
+            ],
+            "ports": [
+                {"port": 1, "device": "p1", "tagged": [10, 20]},
+                {"port": 2, "device": "p2", "tagged": [10, 20]},
+                {"port": 3, "device": "p3", "untagged": 10},
+            ],
+        });
+        let config: Config = serde_json::from_value(document).unwrap();
+        vlan_entries(&config, &ports(up))
+    }
+
+    #[test]
+    fn only_loop_free_ports_go_on_without_a_lease() {
+        let vlan = |id| VlanId::new(id).unwrap();
+        let all = entries("[2, 3]", &[1, 2, 3]);
+        assert_eq!(all[&vlan(10)].fallback, ports(&[2, 3]));
+        assert_eq!(all[&vlan(10)].flags, vlan_flag::EXISTS | vlan_flag::GUARDED);
+        // Nothing is guarded where nothing is configured, or where it makes no difference.
+        assert_eq!(all[&vlan(20)].fallback, ports(&[1, 2]));
+        assert_eq!(all[&vlan(20)].flags, vlan_flag::EXISTS);
+        let without_port_1 = &entries("[2, 3]", &[2, 3])[&vlan(10)];
+        assert_eq!(without_port_1.fallback, ports(&[2, 3]));
+        assert_eq!(without_port_1.flags, vlan_flag::EXISTS);
+        // A port that is down goes on with nothing.
+        assert_eq!(entries("[2, 3]", &[1, 3])[&vlan(10)].fallback, ports(&[3]));
+        assert!(entries("[]", &[1, 2])[&vlan(10)].fallback.is_empty());
+    }
+
+    #[test]
+    fn narrowing_closes_what_goes_on_without_a_lease() {
+        let entry = |forwarding: &[u16], fallback: &[u16]| {
+            VlanEntry {
+                forwarding: ports(forwarding),
+                flags: vlan_flag::EXISTS,
+                ..VlanEntry::default()
+            }
+            .with_fallback(&ports(fallback))
+        };
+        let cases = [
+            // From all ports to some: closing alone.
+            (
+                entry(&[1, 2], &[1, 2]),
+                entry(&[1, 2], &[1]),
+                entry(&[1, 2], &[1]),
+            ),
+            // From some ports to all: opening alone.
+            (
+                entry(&[1, 2], &[1]),
+                entry(&[1, 2], &[1, 2]),
+                entry(&[1, 2], &[1]),
+            ),
+            // Another one: first none.
+            (
+                entry(&[1, 2], &[1]),
+                entry(&[1, 2], &[2]),
+                entry(&[1, 2], &[]),
+            ),
+            // What stops forwarding altogether does not go on either.
+            (entry(&[1, 2], &[1]), entry(&[2, 3], &[3]), entry(&[2], &[])),
+            // The guard goes when it makes no difference any more.
+            (entry(&[1, 2], &[1]), entry(&[1], &[1]), entry(&[1], &[1])),
+        ];
+        for (installed, wanted, between) in cases {
+            assert_eq!(
+                narrowed(&installed, &wanted),
+                between,
+                "{installed:?} {wanted:?}"
+            );
+        }
     }
 }

@@ -254,6 +254,11 @@ fn one_broken_rule_in_500_lines() {
             "-1",
             "vlans[99].mac_limit: -1 is not in 0 to 16777216",
         ),
+        (
+            "id: 100, loop_free_ports: [77]",
+            "77",
+            "vlans[99].loop_free_ports[0]: port 77 is not configured",
+        ),
     ] {
         one_error(
             "  - {id: 100, name: net-100}",

@@ -6,7 +6,7 @@ use hitless_common::map::meta::{LAYOUT, MAGIC, Meta, SCHEMA};
 use std::{
     mem::offset_of,
     os::fd::AsFd,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 /// META in memory, shared with the data path.
@@ -51,7 +51,8 @@ impl MetaMap {
             epoch: self.u32(offset_of!(Meta, epoch)),
             learn_round: self.u32(offset_of!(Meta, learn_round)),
             learn_asleep: self.u32(offset_of!(Meta, learn_asleep)),
-            reserved: 0,
+            owner: self.u32(offset_of!(Meta, owner)),
+            lease: self.u64(offset_of!(Meta, lease)),
             image,
             schema,
         }
@@ -155,6 +156,24 @@ impl MetaMap {
     #[must_use]
     pub fn learn_asleep(&self) -> &AtomicU32 {
         self.0.u32_at(offset_of!(Meta, learn_asleep))
+    }
+
+    /// Until when the lease holds; see [`Meta::lease`].
+    #[must_use]
+    pub fn lease(&self) -> &AtomicU64 {
+        self.0.u64_at(offset_of!(Meta, lease))
+    }
+
+    /// Lets VLANs with ports that must not forward without a master do so until `until`, CLOCK_MONOTONIC in
+    /// nanoseconds as [`super::monotonic_nanoseconds`] gives it; 0 takes the lease back at once. Without a system call.
+    pub fn renew_lease(&self, until: u64) {
+        self.lease().store(until, Ordering::Relaxed);
+    }
+
+    /// The slot of the master, one of [`hitless_common::map::meta::owner`].
+    #[must_use]
+    pub fn owner(&self) -> &AtomicU32 {
+        self.0.u32_at(offset_of!(Meta, owner))
     }
 
     fn u32(&self, offset: usize) -> u32 {

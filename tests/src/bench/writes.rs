@@ -46,6 +46,7 @@ pub fn writes(run: &Run, _files: &Path, effort: Effort) -> Result<Table> {
         untagged: ports,
         learning: ports,
         member: ports,
+        fallback: ports,
         flags: flag::EXISTS,
     };
     let view = View {

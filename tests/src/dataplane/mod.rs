@@ -74,6 +74,11 @@ pub const CASES: &[Case] = &[
         |ctx| try_rows(ctx, rows::flood::rows()),
     ),
     Case::new(
+        "dataplane.lease",
+        "where a loop could be, only loop-free ports go on when the master's lease has run out",
+        |ctx| try_rows(ctx, rows::lease::rows()),
+    ),
+    Case::new(
         "dataplane.sequences",
         "once a round; limits are used up",
         sequences,
@@ -108,7 +113,8 @@ fn sequences(ctx: &Ctx) -> Result<()> {
     Rig::with(ctx.run(), |rig| {
         sequences::reported_once_a_round(rig)?;
         sequences::every_source_is_reported(rig)?;
-        sequences::limits_are_used_up(rig)
+        sequences::limits_are_used_up(rig)?;
+        sequences::the_lease_comes_and_goes(rig)
     })
 }
 
@@ -128,7 +134,7 @@ fn measured(ctx: &Ctx) -> Result<()> {
     }
     let names: std::collections::BTreeSet<_> = figures.iter().map(|f| &f.name).collect();
     ensure!(
-        figures.len() == 14 && names.len() == 14,
+        figures.len() == 16 && names.len() == 16,
         "figures for {names:?}"
     );
     Ok(())

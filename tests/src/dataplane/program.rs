@@ -16,7 +16,7 @@ use hitless_common::map::counters::PortCounters;
 use hitless_common::map::events::{LearnEvent, PuntHeader};
 use hitless_common::map::fdb::{FdbBucket, FdbKey, buckets_for};
 use hitless_common::map::limiter::PortLimiters;
-use hitless_common::map::meta::{LAYOUT, MAGIC, Meta};
+use hitless_common::map::meta::{LAYOUT, MAGIC, Meta, owner};
 use hitless_common::map::name;
 use hitless_common::map::ports::PortEntry;
 use hitless_common::map::vlans::VlanEntry;
@@ -99,6 +99,7 @@ pub struct DataPath {
     ebpf: Ebpf,
     mask: u32,
     round: u32,
+    lease: u64,
     used: Used,
     meta: Array<MapData, Meta>,
     ports: Array<MapData, PortEntry>,
@@ -146,6 +147,7 @@ impl DataPath {
         Ok(Self {
             mask,
             round: 0,
+            lease: 0,
             used: Used::default(),
             meta: Array::try_from(take(&mut ebpf, name::META)?)?,
             ports: Array::try_from(take(&mut ebpf, name::PORTS)?)?,
@@ -189,11 +191,21 @@ impl DataPath {
             epoch: EPOCH,
             learn_round: self.round,
             learn_asleep: asleep.into(),
-            reserved: 0,
+            owner: owner::MSM_A,
+            lease: self.lease,
             image: [0; 32],
             schema: [0; 32],
         };
         Ok(self.meta.set(0, meta, 0)?)
+    }
+
+    /// Writes the lease, CLOCK_MONOTONIC in nanoseconds; a new round of learning begins.
+    ///
+    /// # Errors
+    /// When the kernel refuses the write.
+    pub fn set_lease(&mut self, until: u64) -> Result<()> {
+        self.lease = until;
+        self.begin_round(false)
     }
 
     /// Whether the next learning event shall wake the master.

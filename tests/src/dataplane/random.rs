@@ -15,7 +15,7 @@ use super::counts::{Counts, PUNTED, RX_BYTES, RX_FRAMES, TX_BYTES, TX_FRAMES};
 use super::program::{Ran, tc, xdp};
 use super::rig::{Rig, STRANGER};
 use super::rows::{A, B, GROUP};
-use super::tables::{Device, Tables, left};
+use super::tables::{Device, Lease, Tables, left};
 use crate::harness::frames::{Frame, TPID_8021AD, TPID_8021Q, Tag};
 
 /// Frames of one run.
@@ -82,6 +82,8 @@ fn tables() -> Tables {
         .vlan(40)
         .claim(20, CLAIM_EAPS)
         .not_learning(2, 10)
+        .guarded(10, &[1, 2, 5, 6])
+        .guarded(20, &[1, 3, 4])
         .with(3, flag::STORM)
         .limit(3, |l| (l.broadcast, l.unknown) = (left(100), left(200)))
         .limit(2, |l| l.punt = left(100));
@@ -156,19 +158,22 @@ pub fn frames(rig: &mut Rig) -> Result<()> {
         Err(_) => std::hash::RandomState::new().build_hasher().finish(),
     };
     let mut random = Random::new(seed);
-    let tables = tables();
-    rig.install(&tables)?;
+    for (lease, frames) in [(Lease::Held, FRAMES / 2), (Lease::RanOut, FRAMES / 2)] {
+        some_frames(rig, &mut random, &tables().lease(lease), frames)
+            .with_context(|| format!("{SEED}={seed}, {lease:?}"))?;
+    }
+    Ok(())
+}
+
+fn some_frames(rig: &mut Rig, random: &mut Random, tables: &Tables, frames: u32) -> Result<()> {
+    rig.install(tables)?;
     let known: BTreeSet<FdbKey> = tables.fdb.iter().map(|a| a.key).collect();
     let mut seen = Seen::default();
-    for n in 0..FRAMES {
+    for n in 0..frames {
         let port = random.below(u64::from(PORTS) + 1) as u16;
-        let frame = frame(&mut random);
-        one(rig, &tables, &known, port, &frame, &mut seen).with_context(|| {
-            format!(
-                "{SEED}={seed}, frame {n} on port {port}: {:02x?}",
-                frame.octets()
-            )
-        })?;
+        let frame = frame(random);
+        one(rig, tables, &known, port, &frame, &mut seen)
+            .with_context(|| format!("frame {n} on port {port}: {:02x?}", frame.octets()))?;
     }
     // Each at least one frame in a hundred: else this shows little.
     let Seen {
@@ -181,8 +186,8 @@ pub fn frames(rig: &mut Rig) -> Result<()> {
     ensure!(
         [left, dropped, redirected, spread, punted]
             .iter()
-            .all(|&n| n > FRAMES / 100),
-        "{SEED}={seed}: too few of a kind: {seen:?}"
+            .all(|&n| n > frames / 100),
+        "too few of a kind: {seen:?}"
     );
     Ok(())
 }
@@ -357,7 +362,11 @@ fn targets(tables: &Tables, known: &BTreeSet<FdbKey>, port: u16, frame: &Frame) 
         .vlans
         .get(&vlan(tables, port, frame)?)
         .context("let in without a VLAN")?;
-    Ok(entry.forwarding.iter().filter(|p| p.get() != port).count() as u64)
+    let open = match tables.lease {
+        Lease::Held => &entry.forwarding,
+        Lease::RanOut | Lease::None => &entry.fallback,
+    };
+    Ok(open.iter().filter(|p| p.get() != port).count() as u64)
 }
 
 fn is_sister(frame: &Frame) -> bool {

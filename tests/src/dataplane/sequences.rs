@@ -1,5 +1,7 @@
 //! What takes more than one frame to see.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use hitless_common::map::ports::flag;
 use hitless_common::{DropReason, Mac};
@@ -10,6 +12,10 @@ use super::rig::Rig;
 use super::rows::{A, B};
 use super::tables::{Tables, left};
 use crate::harness::frames::Frame;
+use crate::harness::wait::wait_for;
+
+/// How long the clock may take to get somewhere.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Ports 1, 2 and 3 in VLAN 10, untagged; B behind port 2.
 fn three() -> Tables {
@@ -110,4 +116,40 @@ pub fn limits_are_used_up(rig: &mut Rig) -> Result<()> {
     }
     rig.path.punted()?;
     Ok(())
+}
+
+/// A port that needs the lease forwards until it has run out and not a moment less, and again once there is a new one.
+///
+/// # Errors
+/// When it stops or goes on at the wrong time.
+pub fn the_lease_comes_and_goes(rig: &mut Rig) -> Result<()> {
+    rig.install(&three().guarded(10, &[1, 3]))?;
+    let ifindex = rig.ifindex(1)?;
+    let frame = Frame::probe(A, B);
+    let forwards = |rig: &Rig| -> Result<bool> {
+        let by_xdp = rig.path.run_xdp(ifindex, frame.octets(), 1)?.verdict == xdp::REDIRECT;
+        let by_tc = rig.path.run_tc(ifindex, frame.octets(), 0, 1)?.verdict == tc::REDIRECT;
+        // It may run out between the two, never come back.
+        ensure!(by_xdp || !by_tc, "TC forwards what XDP has stopped");
+        Ok(by_tc)
+    };
+    for _ in 0..3 {
+        let until = monotonic()? + 20_000_000;
+        rig.path.set_lease(until)?;
+        wait_for("the lease to run out", DEADLINE, || {
+            Ok((!forwards(rig)?).then_some(()))
+        })?;
+        ensure!(monotonic()? >= until, "it ran out early");
+        rig.path.set_lease(u64::MAX)?;
+        ensure!(forwards(rig)?, "it does not forward with a new lease");
+        rig.path.set_lease(0)?;
+        ensure!(!forwards(rig)?, "it forwards when the lease was taken back");
+    }
+    Ok(())
+}
+
+/// CLOCK_MONOTONIC in nanoseconds.
+fn monotonic() -> Result<u64> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)?;
+    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }

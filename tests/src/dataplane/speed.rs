@@ -61,14 +61,16 @@ impl Hook {
     }
 }
 
-/// Frames come in on port 1, untagged in VLAN 10 and tagged in VLAN 20. Ports 2 and 4 send untagged, port 3 tagged.
+/// Frames come in on port 1, untagged in VLAN 10 and tagged in VLANs 20 and 30. Ports 2 and 4 send untagged, port 3
+/// tagged. Port 3 needs the lease, which holds, to forward in VLAN 30.
 fn tables() -> Tables {
     Tables::new()
         .untagged(1, 10)
-        .tagged(1, &[20])
+        .tagged(1, &[20, 30])
         .untagged(2, 10)
-        .tagged(3, &[10, 20])
+        .tagged(3, &[10, 20, 30])
         .untagged(4, 20)
+        .guarded(30, &[1])
 }
 
 /// A path with fixed addresses.
@@ -81,7 +83,7 @@ struct Fixed {
     kept: bool,
 }
 
-const FIXED: [Fixed; 4] = [
+const FIXED: [Fixed; 5] = [
     Fixed {
         name: "untagged",
         tag: None,
@@ -93,6 +95,13 @@ const FIXED: [Fixed; 4] = [
         name: "tagged",
         tag: Some(Tag::vid(20)),
         vid: 20,
+        to: 3,
+        kept: true,
+    },
+    Fixed {
+        name: "tagged, with a lease",
+        tag: Some(Tag::vid(30)),
+        vid: 30,
         to: 3,
         kept: true,
     },

@@ -76,6 +76,30 @@ pub enum Reported {
     ItsShareBefore,
 }
 
+/// The lease in META.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lease {
+    /// Held for longer than any test takes.
+    #[default]
+    Held,
+    /// Held once, for the first nanosecond of this machine's uptime.
+    RanOut,
+    /// No master has ever given one, or it was taken back.
+    None,
+}
+
+impl Lease {
+    /// What META holds.
+    #[must_use]
+    pub const fn until(self) -> u64 {
+        match self {
+            Self::Held => u64::MAX,
+            Self::RanOut => 1,
+            Self::None => 0,
+        }
+    }
+}
+
 /// The contents of all maps.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
@@ -95,6 +119,8 @@ pub struct Tables {
     pub learn_full: bool,
     /// The master sleeps until the next learning event.
     pub asleep: bool,
+    /// Whether a master is in charge.
+    pub lease: Lease,
 }
 
 impl Tables {
@@ -136,6 +162,7 @@ impl Tables {
         let entry = self.entry(vid);
         entry.member.insert(number);
         entry.forwarding.insert(number);
+        entry.fallback.insert(number);
         entry.learning.insert(number);
         entry
     }
@@ -202,7 +229,24 @@ impl Tables {
         let number = PortNo::new(port).expect("tests name ports that can be");
         let entry = self.entry(vid);
         entry.forwarding.remove(number);
+        entry.fallback.remove(number);
         entry.learning.remove(number);
+        self
+    }
+
+    /// Lets only these ports, forwarding ones, go on in a VLAN without a lease.
+    #[must_use]
+    pub fn guarded(mut self, vid: u16, ports: &[u16]) -> Self {
+        let ports = ports.iter().filter_map(|&port| PortNo::new(port)).collect();
+        let entry = self.entry(vid);
+        *entry = entry.with_fallback(&ports);
+        self
+    }
+
+    /// Sets the lease.
+    #[must_use]
+    pub fn lease(mut self, lease: Lease) -> Self {
+        self.lease = lease;
         self
     }
 

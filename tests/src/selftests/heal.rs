@@ -61,6 +61,7 @@ fn healed(ctx: &Ctx) -> Result<()> {
         untagged: everybody,
         learning: everybody,
         member: everybody,
+        fallback: everybody,
         flags: flag::EXISTS,
     };
     vlans.set(20, VlanEntry::default(), 0)?;

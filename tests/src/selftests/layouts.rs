@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hitless_common::Mac;
-use hitless_common::map::meta::Meta;
+use hitless_common::map::meta::{LAYOUT, Meta};
 use hitless_common::map::name;
 use hitless_common::map::vlans::VlanEntry;
 use nix::sys::signal::{Signal, kill};
@@ -266,7 +266,7 @@ fn other_version(ctx: &Ctx) -> Result<()> {
     fs::rename(&ours, pins.join("v0")).context("rename the pins")?;
     let says = [
         format!(
-            "{} holds pins of layout v0, this hitlessd has layout v1",
+            "{} holds pins of layout v0, this hitlessd has layout v{LAYOUT}",
             pins.join("v0").display()
         ),
         "run the hitlessd that made them, or take the hardware down with `hitless clear hardware`"
@@ -286,11 +286,15 @@ fn other_version(ctx: &Ctx) -> Result<()> {
 
     // A newer layout beside ours is one too many as well.
     others.lab.switch.kill()?;
-    fs::create_dir(pins.join("v2"))?;
-    let says = format!("{} holds pins of layout v2", pins.join("v2").display());
+    let newer = format!("v{}", LAYOUT + 1);
+    fs::create_dir(pins.join(&newer))?;
+    let says = format!(
+        "{} holds pins of layout {newer}",
+        pins.join(&newer).display()
+    );
     refused(ctx, &mut others.lab.switch.daemon()?, &[&says])?;
     others.pair()?;
-    fs::remove_dir(pins.join("v2"))?;
+    fs::remove_dir(pins.join(&newer))?;
     others.lab.switch.run()?;
     let shown = others.lab.switch.show("switch")?;
     ensure!(
@@ -324,17 +328,17 @@ fn foreign_pins(ctx: &Ctx) -> Result<()> {
 
     let buckets = meta.fdb_buckets;
     let twice = format!("it has {buckets} buckets, META says {}", buckets * 2);
+    let other_layout = format!(
+        "META says layout {}, this hitlessd has layout {LAYOUT}",
+        LAYOUT + 1
+    );
     let damages: [(Damage, &str, &str); 5] = [
         (
             |m| m.magic = 0,
             name::META,
             "META starts with 0x0, not with the mark of a Hitless switch",
         ),
-        (
-            |m| m.layout = 2,
-            name::META,
-            "META says layout 2, this hitlessd has layout 1",
-        ),
+        (|m| m.layout = LAYOUT + 1, name::META, &other_layout),
         (
             |m| m.schema[5] = 9,
             name::META,

@@ -16,13 +16,14 @@ prop_compose! {
         name in proptest::option::of(identifier("[A-Za-z]")),
         mac_limit in proptest::option::of(0..=16_777_216i64),
         learning: bool,
-    ) -> (Option<String>, Option<i64>, bool) {
-        (name, mac_limit, learning)
+        loop_free in proptest::option::of(any::<u128>()),
+    ) -> (Option<String>, Option<i64>, bool, Option<u128>) {
+        (name, mac_limit, learning, loop_free)
     }
 }
 
-/// One port as YAML, given the VLANs that exist; each VLAN is drawn absent, tagged or untagged.
-fn a_port(port: u16, ids: Vec<u16>) -> impl Strategy<Value = String> {
+/// One port's VLANs, and the port as YAML, given the VLANs that exist; each VLAN is drawn absent, tagged or untagged.
+fn a_port(port: u16, ids: Vec<u16>) -> impl Strategy<Value = (u16, BTreeSet<u16>, String)> {
     let part = proptest::collection::vec(any::<bool>(), ids.len());
     let untagged = proptest::option::of(proptest::sample::select(ids.clone()));
     let flags = (any::<[bool; 3]>(), 0..2usize, 0..3usize);
@@ -56,7 +57,8 @@ fn a_port(port: u16, ids: Vec<u16>) -> impl Strategy<Value = String> {
             let limits: Vec<String> = limits
                 .filter_map(|(kind, limit)| limit.map(|limit| format!("{kind}: {limit}")))
                 .collect();
-            text + &format!("  storm_control: {{{}}}\n", limits.join(", "))
+            text += &format!("  storm_control: {{{}}}\n", limits.join(", "));
+            (port, tagged.into_iter().chain(untagged).collect(), text)
         },
     )
 }
@@ -80,7 +82,7 @@ fn a_configuration() -> impl Strategy<Value = String> {
             }
             text += "vlans:\n";
             let mut names = BTreeSet::new();
-            for (id, (name, mac_limit, learning)) in &vlans {
+            for (id, (name, mac_limit, learning, loop_free)) in &vlans {
                 text += &format!("- id: {id}\n  learning: {learning}\n");
                 // A drawn name counts only if it is new and no default of another VLAN.
                 let name = name.as_ref().filter(|n| !n.starts_with("vlan"));
@@ -90,8 +92,16 @@ fn a_configuration() -> impl Strategy<Value = String> {
                 if let Some(limit) = mac_limit {
                     text += &format!("  mac_limit: {limit}\n");
                 }
+                if let Some(chosen) = loop_free {
+                    let members = ports.iter().filter(|(_, vlans, _)| vlans.contains(id));
+                    let members = members.map(|&(port, ..)| port);
+                    let chosen: Vec<u16> = members.filter(|port| chosen >> (port - 1) & 1 != 0).collect();
+                    text += &format!("  loop_free_ports: {chosen:?}\n");
+                }
             }
-            text + "ports:\n" + &ports.concat()
+            text += "ports:\n";
+            ports.iter().for_each(|(_, _, port)| text += port);
+            text
         })
     })
 }

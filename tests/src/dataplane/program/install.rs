@@ -25,6 +25,7 @@ impl DataPath {
     /// When the kernel refuses a write, or two things would have to stand in one place.
     pub fn install(&mut self, tables: &Tables, device: impl Fn(u16) -> Result<u32>) -> Result<()> {
         self.clear()?;
+        self.lease = tables.lease.until();
         self.begin_round(tables.asleep)?;
         let mut slots = BTreeMap::new();
         for (&number, port) in &tables.ports {

@@ -5,6 +5,7 @@ pub mod control;
 pub mod fdb;
 pub mod flood;
 pub mod learning;
+pub mod lease;
 pub mod lengths;
 pub mod storm;
 pub mod tags;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Row> {
         learning::rows(),
         storm::rows(),
         flood::rows(),
+        lease::rows(),
     ]
     .concat()
 }
@@ -74,6 +76,7 @@ mod tests {
             DropReason::Blackhole,
             DropReason::EgressBlocked,
             DropReason::MtuExceeded,
+            DropReason::NoMaster,
         ] {
             let both = |row: &Row| {
                 row.expect.xdp == Xdp::Decides
