@@ -21,6 +21,7 @@ pub use view::View;
 use super::shadow::{HELD, Info, Mirror};
 use super::table::{FdbTable, Full, Slot};
 use crate::time::Epoch;
+use adopt::Settling;
 use hitless_common::map::events::LearnEvent;
 use hitless_common::map::fdb::{FdbEntry, FdbKey, flag};
 use hitless_common::{Mac, PortNo, VlanId};
@@ -169,6 +170,10 @@ pub struct Learning<'hw> {
     full_noticed: bool,
     stats: Stats,
     notices: Vec<Notice>,
+    /// While the hardware is being taken over.
+    settling: Option<Box<Settling>>,
+    /// Learned entries that were in the hardware and not in the copy of the last master.
+    unlinked: Vec<(Slot, FdbKey)>,
 }
 
 impl Learning<'_> {
@@ -360,6 +365,18 @@ impl Learning<'_> {
             writes: self.table.slots().writes(),
             ..self.stats
         }
+    }
+
+    /// Begins to list the slots whose copy changes, at most `limit` at a time, or ends it with 0: for the checkpoint.
+    pub fn follow(&mut self, limit: usize) {
+        self.table.slots_mut().follow(limit);
+    }
+
+    /// Moves the listed slots to `into`, in the order of the changes. False if there were more than the limit: then
+    /// whoever followed must begin anew.
+    #[must_use]
+    pub fn take_changes(&mut self, into: &mut Vec<Slot>) -> bool {
+        self.table.slots_mut().take_changes(into)
     }
 
     /// The entry of an address, with the epoch in which the data path saw it last.

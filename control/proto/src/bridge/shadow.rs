@@ -3,6 +3,10 @@
 //! Both have the same layout: a place is computed once and used for both, and an audit is a linear comparison.
 //! The copy has no epochs, which belong to the data path; in their stead it keeps what damping needs.
 
+mod replica;
+
+pub use replica::{Copied, NoSuchSlot, Replica};
+
 use super::cells::Hardware;
 use super::table::{Slot, Slots};
 use crate::time::Epoch;
@@ -87,6 +91,27 @@ impl ShadowBucket {
     }
 }
 
+/// The slots whose copy has changed, for the checkpoint: a list with a limit, so that a standby that does not keep up
+/// costs a bounded amount of memory.
+#[derive(Debug, Default)]
+struct Changes {
+    slots: Vec<Slot>,
+    /// Slots listed at most; 0 while nobody follows.
+    limit: usize,
+    overrun: bool,
+}
+
+impl Changes {
+    #[inline]
+    fn note(&mut self, slot: Slot) {
+        if self.slots.len() < self.limit {
+            self.slots.push(slot);
+        } else {
+            self.overrun = true;
+        }
+    }
+}
+
 /// The hardware and its copy, written together. What is read comes from the copy, epochs from the hardware.
 #[derive(Debug)]
 pub struct Mirror<'hw> {
@@ -94,16 +119,45 @@ pub struct Mirror<'hw> {
     hardware: Hardware<'hw>,
     /// Slots of the hardware that were filled, changed or freed.
     writes: u64,
+    changes: Changes,
 }
 
 impl<'hw> Mirror<'hw> {
     /// The pair of a hardware table and a copy with as many buckets.
-    pub(super) const fn new(hardware: Hardware<'hw>, shadow: &'hw mut [ShadowBucket]) -> Self {
+    pub(super) fn new(hardware: Hardware<'hw>, shadow: &'hw mut [ShadowBucket]) -> Self {
         Self {
             shadow,
             hardware,
             writes: 0,
+            changes: Changes::default(),
         }
+    }
+
+    /// Begins, with a limit above 0, or ends to list the slots whose copy changes.
+    pub(super) fn follow(&mut self, limit: usize) {
+        self.changes = Changes {
+            slots: Vec::new(),
+            limit,
+            overrun: false,
+        };
+    }
+
+    /// Moves the listed slots to `into`, in the order of the changes; a slot may be listed more than once. False if
+    /// there were more than the limit.
+    pub(super) fn take_changes(&mut self, into: &mut Vec<Slot>) -> bool {
+        into.append(&mut self.changes.slots);
+        !core::mem::take(&mut self.changes.overrun)
+    }
+
+    /// What the copy has in a slot; `None` if the slot is free.
+    #[must_use]
+    pub fn copied(&self, slot: Slot) -> Option<Copied> {
+        self.shadow[slot.bucket() as usize].copied(slot.index())
+    }
+
+    /// The copy itself and the hardware, for what brings them together.
+    pub(super) const fn parts(&mut self) -> (&mut [ShadowBucket], Hardware<'hw>) {
+        (self.shadow, self.hardware)
     }
 
     /// Slots of the hardware that were filled, changed or freed since the start.
@@ -130,6 +184,7 @@ impl<'hw> Mirror<'hw> {
 
     /// As [`Mirror::info`], for changing what damping keeps there.
     pub(super) fn info_mut(&mut self, slot: Slot) -> &mut Info {
+        self.changes.note(slot);
         &mut self.shadow[slot.bucket() as usize].infos[slot.index()]
     }
 
@@ -202,6 +257,7 @@ impl Slots for Mirror<'_> {
         self.shadow[slot.bucket() as usize].put(slot.index(), entry);
         self.hardware.put(slot, entry);
         self.writes += 1;
+        self.changes.note(slot);
     }
 
     /// Keeps the count of the entry's moves; what is changed is not held.
@@ -227,6 +283,7 @@ impl Slots for Mirror<'_> {
     fn clear(&mut self, slot: Slot) {
         self.hardware.clear(slot);
         self.writes += 1;
+        self.changes.note(slot);
         self.shadow[slot.bucket() as usize].keys[slot.index()] = FdbKey::FREE;
     }
 }

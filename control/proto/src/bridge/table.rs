@@ -28,6 +28,18 @@ impl Slot {
         Self(bucket * BUCKET_ENTRIES as u32 + index as u32)
     }
 
+    /// The slot with this number: [`BUCKET_ENTRIES`] to a bucket.
+    #[must_use]
+    pub const fn numbered(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
     /// The bucket.
     #[must_use]
     pub const fn bucket(self) -> u32 {
@@ -147,6 +159,16 @@ impl<S: Slots> FdbTable<S> {
     #[must_use]
     pub const fn len(&self) -> u32 {
         self.len
+    }
+
+    /// Says how many keys the slots hold, for who has changed them underneath.
+    pub(super) const fn set_len(&mut self, len: u32) {
+        self.len = len;
+    }
+
+    /// The seed of the hash.
+    pub(super) const fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Whether there is no key in the table.

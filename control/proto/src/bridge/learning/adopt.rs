@@ -2,7 +2,7 @@
 //! already there (design invariant 3).
 
 use super::super::cells::Hardware;
-use super::super::shadow::{Mirror, ShadowBucket};
+use super::super::shadow::{Mirror, Replica, ShadowBucket};
 use super::super::table::{FdbTable, Slot, Slots};
 use super::tally::Tally;
 use super::view::may_be_known;
@@ -41,6 +41,23 @@ enum Fault {
     Duplicate,
 }
 
+/// A start that is under way: the hardware becomes the software copy bucket by bucket.
+#[derive(Debug)]
+pub(super) struct Settling {
+    /// Where it goes on.
+    next: u32,
+    /// Whether the copy came from the last master: what it knows of entries that are still there is kept.
+    inherited: bool,
+    /// By VLAN id, the ports on which it may have learned entries.
+    learned: Box<[PortSet]>,
+    adopted: Adopted,
+    /// Entries taken over in their second bucket, and their first one.
+    displaced: Vec<(Slot, u32)>,
+    faulty: Vec<Slot>,
+    /// Entries that an inherited copy did not have.
+    unlinked: Vec<(Slot, FdbKey)>,
+}
+
 impl<'hw> Learning<'hw> {
     /// Takes over the hardware, whose META says `seed`: the start of every master, on an empty table as on one
     /// that another master left. Entries that this switch would not have written are removed.
@@ -57,61 +74,127 @@ impl<'hw> Learning<'hw> {
         view: &View<'_>,
         now: Epoch,
     ) -> (Self, Adopted) {
+        let all = hardware.buckets();
+        let mut learning = Self::begin(hardware, seed, memory, rules, view, false);
+        let adopted = learning.settle(view, now, all).unwrap_or_default();
+        (learning, adopted)
+    }
+
+    /// The start of a master that has the last one's software copy: at once, however large the table. The hardware
+    /// decides what is known; the copy adds what damping knows. Until [`Learning::settle`] has gone through the whole
+    /// table, nothing else may be asked of it, and nothing is known.
+    ///
+    /// # Panics
+    /// When the copy does not have as many buckets as the hardware.
+    pub fn resume(
+        hardware: Hardware<'hw>,
+        seed: u64,
+        copy: Replica<'hw>,
+        rules: Rules,
+        view: &View<'_>,
+    ) -> Self {
+        Self::begin(hardware, seed, copy.into_memory(), rules, view, true)
+    }
+
+    fn begin(
+        hardware: Hardware<'hw>,
+        seed: u64,
+        memory: &'hw mut [ShadowBucket],
+        rules: Rules,
+        view: &View<'_>,
+        inherited: bool,
+    ) -> Self {
         assert!(
             memory.len() == hardware.buckets() as usize,
             "the software copy of an FDB has as many buckets as the FDB"
         );
+        let settling = Settling {
+            next: 0,
+            inherited,
+            learned: view.learned_ports(),
+            adopted: Adopted::default(),
+            displaced: Vec::new(),
+            faulty: Vec::new(),
+            unlinked: Vec::new(),
+        };
+        let mirror = Mirror::new(hardware, memory);
+        Self {
+            table: FdbTable::with_len(mirror, seed, rules.capacity, 0),
+            rules,
+            tally: Tally::default(),
+            full_noticed: false,
+            stats: Stats::default(),
+            notices: Vec::new(),
+            settling: Some(Box::new(settling)),
+            unlinked: Vec::new(),
+        }
+    }
+
+    /// Whether [`Learning::settle`] has not yet gone through the whole table.
+    #[must_use]
+    pub const fn is_settling(&self) -> bool {
+        self.settling.is_some()
+    }
+
+    /// Goes through some more buckets of the hardware, with the same `view` as at the beginning; what was found, once
+    /// all is done. 16,384 buckets take about half a millisecond.
+    pub fn settle(&mut self, view: &View<'_>, now: Epoch, buckets: u32) -> Option<Adopted> {
+        let mut settling = self.settling.take()?;
+        let seed = self.table.seed();
+        let (copy, hardware) = self.table.slots_mut().parts();
+        let end = settling
+            .next
+            .saturating_add(buckets)
+            .min(hardware.buckets());
         let mut pass = Pass {
             hardware,
             seed,
             view,
-            learned: view.learned_ports(),
-            tally: Tally::default(),
-            adopted: Adopted::default(),
-            displaced: Vec::new(),
-            faulty: Vec::new(),
+            tally: &mut self.tally,
+            settling: &mut settling,
         };
-        for (bucket, copy) in (0..hardware.buckets()).zip(memory.iter_mut()) {
-            pass.bucket(bucket, copy);
+        for bucket in pass.settling.next..end {
+            pass.bucket(bucket, &mut copy[bucket as usize]);
         }
-        pass.drop_twins(&rules, memory);
-        let Pass {
-            tally,
-            adopted,
-            faulty,
-            ..
-        } = pass;
-        let mut mirror = Mirror::new(hardware, memory);
-        for slot in faulty {
-            mirror.heal(slot, now);
+        pass.settling.next = end;
+        if end < hardware.buckets() {
+            self.settling = Some(settling);
+            return None;
         }
-        let learning = Self {
-            table: FdbTable::with_len(mirror, seed, rules.capacity, adopted.entries),
-            rules,
-            tally,
-            full_noticed: false,
-            stats: Stats {
-                invalid_dropped: adopted.dropped().into(),
-                ..Stats::default()
-            },
-            notices: Vec::new(),
-        };
-        (learning, adopted)
+        pass.drop_twins(&self.rules, copy);
+        let adopted = settling.adopted;
+        self.table.set_len(adopted.entries);
+        for slot in settling.faulty {
+            self.table.slots_mut().heal(slot, now);
+        }
+        self.stats.invalid_dropped = adopted.dropped().into();
+        self.unlinked = settling.unlinked;
+        Some(adopted)
+    }
+
+    /// The end of the failover timer: removes learned entries that the copy of the last master did not have and that
+    /// no frame came from since the epoch `since` (seed row 37). How many.
+    pub fn sweep_unlinked(&mut self, since: Epoch) -> u32 {
+        let mut removed = 0;
+        for (slot, key) in core::mem::take(&mut self.unlinked) {
+            let mirror = self.table.slots();
+            let same = mirror.key(slot) == key && mirror.info(slot).is_dynamic();
+            if same && mirror.hardware().epoch(slot) < since {
+                self.remove(slot);
+                removed += 1;
+            }
+        }
+        removed
     }
 }
 
-/// One pass through the hardware.
+/// Some buckets of a pass through the hardware.
 struct Pass<'p, 'hw> {
     hardware: Hardware<'hw>,
     seed: u64,
     view: &'p View<'p>,
-    /// By VLAN id, the ports on which it may have learned entries.
-    learned: Box<[PortSet]>,
-    tally: Tally,
-    adopted: Adopted,
-    /// Entries taken over in their second bucket, and their first one.
-    displaced: Vec<(Slot, u32)>,
-    faulty: Vec<Slot>,
+    tally: &'p mut Tally,
+    settling: &'p mut Settling,
 }
 
 impl Pass<'_, '_> {
@@ -119,6 +202,7 @@ impl Pass<'_, '_> {
     #[inline]
     fn bucket(&mut self, bucket: u32, copy: &mut ShadowBucket) {
         let entries = self.hardware.bucket(bucket);
+        let before = *copy;
         copy.keys = [FdbKey::FREE; BUCKET_ENTRIES];
         for (index, entry) in entries.iter().enumerate() {
             if entry.key == FdbKey::FREE {
@@ -131,7 +215,18 @@ impl Pass<'_, '_> {
                 continue;
             }
             copy.put(index, entry);
-            self.adopted.entries += 1;
+            self.settling.adopted.entries += 1;
+            if !self.settling.inherited {
+                continue;
+            }
+            let known = before.infos[index];
+            if before.keys[index] != entry.key || known.target() != (entry.port, entry.flags) {
+                self.settling
+                    .unlinked
+                    .push((Slot::new(bucket, index), entry.key));
+            } else {
+                copy.infos[index] = known;
+            }
         }
     }
 
@@ -146,7 +241,7 @@ impl Pass<'_, '_> {
         entry: &FdbEntry,
     ) -> Option<(PortNo, VlanId)> {
         let (port, vlan) = (PortNo::new(entry.port)?, entry.key.vlan()?);
-        let ports = self.learned.get(usize::from(vlan.get()))?;
+        let ports = self.settling.learned.get(usize::from(vlan.get()))?;
         let mut plain = ports.has(port.get())
             & (entry.flags == 0)
             & may_be_known(entry.key.mac())
@@ -176,7 +271,9 @@ impl Pass<'_, '_> {
             return Err(Fault::Duplicate);
         }
         if bucket == second {
-            self.displaced.push((Slot::new(bucket, index), first));
+            self.settling
+                .displaced
+                .push((Slot::new(bucket, index), first));
         }
         if entry.flags & flag::STATIC == 0
             && let (Some(port), Some(vlan)) = (PortNo::new(entry.port), entry.key.vlan())
@@ -189,7 +286,7 @@ impl Pass<'_, '_> {
     /// Drops the entries whose key stands in both of its buckets from the second one: the data path finds the
     /// other.
     fn drop_twins(&mut self, rules: &Rules, shadow: &mut [ShadowBucket]) {
-        for batch in core::mem::take(&mut self.displaced).chunks(FETCH) {
+        for batch in core::mem::take(&mut self.settling.displaced).chunks(FETCH) {
             let touched = batch
                 .iter()
                 .fold(0, |sum, &(_, first)| sum ^ self.hardware.touch(first));
@@ -201,7 +298,7 @@ impl Pass<'_, '_> {
                     continue;
                 }
                 shadow[bucket].keys[index] = FdbKey::FREE;
-                self.adopted.entries -= 1;
+                self.settling.adopted.entries -= 1;
                 if let (Some(port), Some(vlan)) = (info.learned_on(), key.vlan()) {
                     self.tally.remove(rules, port, vlan);
                 }
@@ -211,11 +308,11 @@ impl Pass<'_, '_> {
     }
 
     fn fault(&mut self, slot: Slot, fault: Fault) {
-        self.faulty.push(slot);
+        self.settling.faulty.push(slot);
         match fault {
-            Fault::Invalid => self.adopted.invalid += 1,
-            Fault::Misplaced => self.adopted.misplaced += 1,
-            Fault::Duplicate => self.adopted.duplicate += 1,
+            Fault::Invalid => self.settling.adopted.invalid += 1,
+            Fault::Misplaced => self.settling.adopted.misplaced += 1,
+            Fault::Duplicate => self.settling.adopted.duplicate += 1,
         }
     }
 

@@ -4,6 +4,7 @@ mod adoption;
 mod learned;
 mod limits;
 mod model;
+mod resume;
 mod statics;
 mod sweeps;
 
