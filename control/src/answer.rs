@@ -1,12 +1,16 @@
 //! What the master answers to requests from [`crate::northbound`].
 
+mod module;
+mod running;
+
 use crate::{
     hw::boot_seconds,
     master::{Master, PortState},
     northbound::api::{
         ApiError, CounterSet, CountersInfo, ErrorKind, FdbInfo, FdbKind, FdbPage, FdbRow,
-        FdbTarget, HardwareWrites, LearningInfo, LinkState, MAX_FDB_PAGE, ModuleInfo, OffloadState,
-        PortCounterSet, PortInfo, Reply, Request, SwitchInfo, VersionInfo, VlanInfo, VlanRef,
+        FdbTarget, HardwareWrites, LearningInfo, LinkState, MAX_FDB_PAGE, ModuleInfo, ModuleRole,
+        ModuleSlot, OffloadState, PortCounterSet, PortInfo, Reply, Request, SubState, SwitchInfo,
+        VersionInfo, VlanInfo, VlanRef,
     },
     offload::Offload,
 };
@@ -83,6 +87,19 @@ impl Master {
                     .map_err(|e| refused(&e))?;
                 Ok(Reply::Done {})
             }
+            Request::ConfigureMsmFailover { change } => self.configure_msm_failover(change),
+            Request::UnconfigureMsmFailover {} => self.unconfigure_msm_failover(),
+            Request::ConfigureSysRecoveryLevel { level } => {
+                self.configure_sys_recovery_level(*level)
+            }
+            Request::Save {} => self.save(),
+            Request::ShowMsmFailover {}
+            | Request::RunMsmFailover { .. }
+            | Request::RebootSlot { .. }
+            | Request::CheckMsmFailover {}
+            | Request::ShowLog { .. }
+            | Request::ClearQuarantine {}
+            | Request::InjectFault { .. } => module::module(self, request),
             Request::ClearHardware {} => {
                 let removed = self
                     .hardware
@@ -126,10 +143,10 @@ impl Master {
             name: self.config.switch.clone(),
             uptime_seconds: boot_seconds().saturating_sub(meta.created),
             modules: vec![ModuleInfo {
-                slot: "msm-a".into(),
-                role: "master".into(),
+                slot: ModuleSlot::MsmA,
+                role: ModuleRole::Master,
                 pid: std::process::id(),
-                state: "ready".into(),
+                state: SubState::Ready,
                 version: VersionInfo::own().version,
             }],
             fdb: FdbInfo {
@@ -148,6 +165,7 @@ impl Master {
                 .collect::<HardwareWrites>(),
             repaired: self.repaired,
             config_file: self.config_file.clone(),
+            unsaved: self.unsaved,
         }
     }
 
@@ -357,6 +375,11 @@ impl Master {
             .map(|_| Reply::Done {})
             .map_err(|e| refused(&e))
     }
+}
+
+/// A rule forbids it.
+fn refuse(message: impl Into<String>) -> ApiError {
+    ApiError::new(ErrorKind::Refused, message)
 }
 
 fn refused(error: &StaticError) -> ApiError {

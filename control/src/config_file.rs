@@ -1,4 +1,4 @@
-//! Configuration files: reads YAML into the validated model. The only module that knows serde_yaml, so that
+//! Configuration files: reads YAML into the validated model, and writes it back ([`save`]). The only module that knows serde_yaml, so that
 //! another YAML crate is a change of one file.
 //!
 //! serde_yaml tells where in a file something stands only for errors raised while it deserializes. Problems
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use hitless_proto::config::{Config, Document, Invalid, Problem};
 
 mod locate;
+pub mod save;
 #[cfg(test)]
 mod tests;
 

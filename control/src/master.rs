@@ -68,6 +68,10 @@ pub struct Master {
     pub generation: u64,
     /// Entries of the hardware that somebody else had changed and that the audit repaired.
     pub repaired: u64,
+    /// Whether the configuration in force has changes that its file has not.
+    pub unsaved: bool,
+    /// When this master began.
+    pub started: Instant,
     netlink: Netlink,
     /// VLANS as it should be, by VLAN id.
     vlans: Vec<VlanEntry>,
@@ -127,6 +131,8 @@ impl Master {
             control_frames: ControlFrames::new(),
             generation,
             repaired: 0,
+            unsaved: false,
+            started: Instant::now(),
             netlink,
             vlans,
             enabled,
@@ -166,6 +172,12 @@ impl Master {
                 self.config.fdb.size
             );
         }
+    }
+
+    /// Puts another configuration in force; its file is then behind.
+    pub fn change_config(&mut self, config: Config) {
+        self.config = config;
+        self.unsaved = true;
     }
 
     /// Follows a change of the interfaces.

@@ -108,6 +108,9 @@ fn answer(master: &mut Master, call: Call) -> bool {
             | Request::ShowVlan { .. }
             | Request::ShowFdb { .. }
             | Request::ShowCounters {}
+            | Request::ShowMsmFailover {}
+            | Request::ShowLog { .. }
+            | Request::CheckMsmFailover {}
     );
     if is_change {
         info!(request = ?call.request, done = response.is_ok(), "request");

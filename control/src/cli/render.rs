@@ -160,9 +160,18 @@ pub(super) fn switch(switch: &SwitchInfo) -> String {
         ),
         ("Hardware writes", format!("{} ({})", switch.hardware_writes.total, or_dash(writes.join(", ")))),
         ("Repairs", switch.repaired.to_string()),
-        ("Configuration", switch.config_file.display().to_string()),
+        ("Configuration", format!("{}{}", switch.config_file.display(), unsaved_note(switch.unsaved))),
     ]);
     lines(&text)
+}
+
+/// The asterisk of ExtremeWare's prompt, in words.
+fn unsaved_note(unsaved: bool) -> &'static str {
+    if unsaved {
+        ", with changes that are not saved (*)"
+    } else {
+        ""
+    }
 }
 
 /// `show ports`.

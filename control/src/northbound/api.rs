@@ -8,19 +8,31 @@ use std::str::FromStr;
 
 use hitless_common::ids::InvalidId;
 use hitless_common::{Mac, PortNo, VlanId};
-use hitless_proto::config::{Config, InvalidName, VlanName};
+use hitless_proto::config::{Config, InvalidName, SysRecoveryLevel, VlanName};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+mod module;
 mod reply;
 #[cfg(test)]
 mod tests;
+mod words;
 
+pub use hitless_ha::cause::Cause;
+pub use hitless_ha::slot::ModuleSlot;
+pub use hitless_ha::state::{Reason, SubState};
+pub use module::{
+    CheckedTable, CheckpointLag, ConfiguredInfo, FailoverInfo, FailoverStartedInfo, FailoverTimer,
+    LeaseInfo, LogLine, LogPage, MAX_LOG_PAGE, ModuleStatus, MsmCheckInfo, MsmFailoverChange,
+    MsmFailoverInfo, MsmFailoverSettings, QuarantinedInput, SavedInfo, SubsystemStatus,
+    TransferInfo,
+};
 pub use reply::{
     CounterSet, CountersInfo, FdbInfo, FdbKind, FdbPage, FdbRow, HardwareWrites, LearningInfo,
     LinkState, ModuleInfo, OffloadState, PortCounterSet, PortInfo, ReasonInfo, Reply, SwitchInfo,
     VersionInfo, VlanInfo,
 };
+pub use words::{Fault, LeaseState, LogLevel, ModuleRole, UnknownWord};
 
 /// FDB entries in one answer at most; 4096 take about 350 kB.
 pub const MAX_FDB_PAGE: u32 = 4096;
@@ -99,6 +111,65 @@ pub enum Request {
     /// Takes the hardware down: forwarding stops, all tables are gone, and hitlessd ends;
     /// [`Reply::HardwareCleared`].
     ClearHardware {},
+    /// The management modules and failover; [`Reply::MsmFailover`].
+    ShowMsmFailover {},
+    /// Makes the standby the master; [`Reply::FailoverStarted`], after which this master ends.
+    /// [`ErrorKind::Refused`] with the reason if there is no standby, or it is not ready and `force` is not set.
+    RunMsmFailover {
+        /// Fail over to a standby that is not ready: state is lost.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Changes a failover setting of the running configuration; [`Reply::Configured`].
+    /// [`ErrorKind::Refused`] with key, value and rule if it would make the configuration invalid.
+    ConfigureMsmFailover {
+        /// The change.
+        change: MsmFailoverChange,
+    },
+    /// Disables hitless failover: links are taken down, no state is preserved, the timeout is 60 s, a new master
+    /// uses the configuration file. Timers that the T-sync guide does not know get their defaults;
+    /// [`Reply::Configured`].
+    UnconfigureMsmFailover {},
+    /// Whose exceptions make a module fail over; [`Reply::Configured`].
+    ConfigureSysRecoveryLevel {
+        /// All tasks', or critical tasks' only.
+        level: SysRecoveryLevel,
+    },
+    /// Starts a module again; [`Reply::Done`]. The master's slot: a failover.
+    RebootSlot {
+        /// Which.
+        slot: ModuleSlot,
+        /// With its hardware: forwarding is interrupted.
+        #[serde(default)]
+        hard_reset: bool,
+    },
+    /// Compares master, standby and hardware; [`Reply::MsmCheck`].
+    CheckMsmFailover {},
+    /// The newest lines of the log, or those after a cursor; [`Reply::Log`]. Filters that are given must all match.
+    ShowLog {
+        /// Lines wanted at most, 1 to [`MAX_LOG_PAGE`]; anything else is taken for [`MAX_LOG_PAGE`].
+        #[serde(default)]
+        count: u32,
+        /// Only of the module in this slot.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<ModuleSlot>,
+        /// Only as urgent as this, or more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        level: Option<LogLevel>,
+        /// Only after this, a [`LogPage::next`] of whatever master; the oldest first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<u64>,
+    },
+    /// Takes in again what was quarantined; [`Reply::QuarantineCleared`].
+    ClearQuarantine {},
+    /// Writes the running configuration to the configuration file; [`Reply::Saved`].
+    Save {},
+    /// Brings a failure about, for tests of failover; [`Reply::Done`] if the process lives to send it.
+    /// [`ErrorKind::Refused`] unless hitlessd was started with `HITLESS_FAULTS=1`.
+    InjectFault {
+        /// Which.
+        fault: Fault,
+    },
 }
 
 /// A VLAN by id (a number) or by name (a text). A text of digits is an id: no name starts with a digit.
@@ -269,6 +340,8 @@ pub enum ErrorKind {
     Full,
     /// The kernel refused an operation on the hardware.
     Hardware,
+    /// The configuration file can not be written.
+    NotSaved,
     /// hitlessd is about to end.
     Stopping,
     /// A kind that only a newer version knows; never sent by this one.

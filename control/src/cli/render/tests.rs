@@ -7,7 +7,8 @@ use hitless_proto::config::OffloadMode;
 
 use super::*;
 use crate::northbound::api::{
-    FdbInfo, FdbKind, LearningInfo, LinkState, ModuleInfo, OffloadState, PortCounterSet,
+    FdbInfo, FdbKind, LearningInfo, LinkState, ModuleInfo, ModuleRole, ModuleSlot, OffloadState,
+    PortCounterSet, SubState,
 };
 
 fn port_no(number: u16) -> PortNo {
@@ -185,10 +186,10 @@ fn show_switch() {
         name: "sw1".parse().unwrap(),
         uptime_seconds: 93_784,
         modules: vec![ModuleInfo {
-            slot: "msm-a".into(),
-            role: "master".into(),
+            slot: ModuleSlot::MsmA,
+            role: ModuleRole::Master,
             pid: 42,
-            state: "ready".into(),
+            state: SubState::Ready,
             version: "0.1.0".into(),
         }],
         fdb: FdbInfo {
@@ -206,6 +207,7 @@ fn show_switch() {
             .collect(),
         repaired: 6,
         config_file: "sw1.yml".into(),
+        unsaved: true,
     };
     let expected = "\
 Switch:           sw1
@@ -215,7 +217,7 @@ FDB:              3 of 65536 addresses (1 configured), 2.0 MiB, ageing after 300
 Generation:       2, hardware adopted
 Hardware writes:  4 (FDB 3, VLANS 1)
 Repairs:          6
-Configuration:    sw1.yml
+Configuration:    sw1.yml, with changes that are not saved (*)
 ";
     assert_eq!(switch(&info), expected);
 }

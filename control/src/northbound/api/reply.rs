@@ -7,8 +7,15 @@ use std::path::PathBuf;
 
 use hitless_common::map::counters::PortCounters;
 use hitless_common::{DropReason, Mac, PortNo, VlanId};
+use hitless_ha::slot::ModuleSlot;
+use hitless_ha::state::SubState;
 use hitless_proto::config::{OffloadMode, SwitchName, VlanName};
 use serde::{Deserialize, Serialize};
+
+use super::module::{
+    ConfiguredInfo, FailoverStartedInfo, LogPage, MsmCheckInfo, MsmFailoverInfo, SavedInfo,
+};
+use super::words::ModuleRole;
 
 /// What is answered to a request that was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +45,23 @@ pub enum Reply {
         /// Pins taken away.
         pins: u64,
     },
+    /// To [`super::Request::ShowMsmFailover`].
+    MsmFailover(Box<MsmFailoverInfo>),
+    /// To [`super::Request::RunMsmFailover`].
+    FailoverStarted(FailoverStartedInfo),
+    /// To requests that change the running configuration.
+    Configured(Box<ConfiguredInfo>),
+    /// To [`super::Request::CheckMsmFailover`].
+    MsmCheck(Box<MsmCheckInfo>),
+    /// To [`super::Request::ShowLog`].
+    Log(LogPage),
+    /// To [`super::Request::ClearQuarantine`].
+    QuarantineCleared {
+        /// Inputs that are taken in again.
+        removed: u64,
+    },
+    /// To [`super::Request::Save`].
+    Saved(SavedInfo),
 }
 
 /// Versions of a program.
@@ -67,7 +91,7 @@ pub struct SwitchInfo {
     pub name: SwitchName,
     /// Seconds since the hardware was made, however many management modules it has had.
     pub uptime_seconds: u64,
-    /// Its management modules.
+    /// Its management modules that are there, the master first.
     pub modules: Vec<ModuleInfo>,
     /// The forwarding database.
     pub fdb: FdbInfo,
@@ -82,19 +106,22 @@ pub struct SwitchInfo {
     pub repaired: u64,
     /// The configuration file in force.
     pub config_file: PathBuf,
+    /// Whether the running configuration has changes that are not saved there.
+    #[serde(default)]
+    pub unsaved: bool,
 }
 
 /// One management module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModuleInfo {
-    /// Its slot: `msm-a` or `msm-b`.
-    pub slot: String,
-    /// `master` or `standby`.
-    pub role: String,
+    /// Its slot.
+    pub slot: ModuleSlot,
+    /// What it is.
+    pub role: ModuleRole,
     /// Its process.
     pub pid: u32,
     /// `ready` when it does its work.
-    pub state: String,
+    pub state: SubState,
     /// Its program's version.
     pub version: String,
 }

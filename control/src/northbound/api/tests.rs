@@ -308,10 +308,10 @@ fn the_fixed_shapes() {
         name: "sw1".parse().unwrap(),
         uptime_seconds: 5,
         modules: vec![ModuleInfo {
-            slot: "msm-a".into(),
-            role: "master".into(),
+            slot: ModuleSlot::MsmA,
+            role: ModuleRole::Master,
             pid: 42,
-            state: "ready".into(),
+            state: SubState::Ready,
             version: "0.1.0".into(),
         }],
         fdb: FdbInfo {
@@ -329,6 +329,7 @@ fn the_fixed_shapes() {
             .collect(),
         repaired: 6,
         config_file: "sw1.yml".into(),
+        unsaved: true,
     };
     let wire = to_value(&switch).unwrap();
     assert_eq!(
@@ -337,7 +338,7 @@ fn the_fixed_shapes() {
                "modules": [{"slot": "msm-a", "role": "master", "pid": 42, "state": "ready", "version": "0.1.0"}],
                "fdb": {"size": 65536, "used": 3, "static": 1, "memory_bytes": 2_097_152, "ageing_seconds": 300, "full": 0},
                "generation": 2, "adopted": true, "hardware_writes": {"total": 4, "tables": {"FDB": 3, "VLANS": 1}},
-               "repaired": 6, "config_file": "sw1.yml"})
+               "repaired": 6, "config_file": "sw1.yml", "unsaved": true})
     );
     assert_eq!(from_value::<SwitchInfo>(wire).unwrap(), switch);
 }
