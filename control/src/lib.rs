@@ -1,7 +1,9 @@
 //! The management module (hitlessd) and the command line (hitless) of the Hitless switch.
 
 pub mod answer;
+pub mod backplane;
 pub mod because;
+pub mod chassis;
 pub mod cli;
 pub mod config_file;
 pub mod ethtool;

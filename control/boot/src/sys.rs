@@ -2,8 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
 
 use nix::sys::signal::{SigSet, Signal};
 
@@ -21,6 +21,17 @@ pub fn pidfd(pid: u32) -> io::Result<OwnedFd> {
     let fd = i32::try_from(fd).map_err(|_| io::ErrorKind::InvalidData)?;
     // SAFETY: a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Collects a child of this process that has ended, whichever; `None` when there is none.
+#[must_use]
+pub fn collect() -> Option<(u32, ExitStatus)> {
+    let mut status = 0;
+    // SAFETY: the status lives until the call returns.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    // Zero: none has ended. Negative: there is none.
+    let pid = u32::try_from(pid).ok().filter(|pid| *pid > 0)?;
+    Some((pid, ExitStatus::from_raw(status)))
 }
 
 /// Has the command's process killed when this one dies, keeps the terminal's signals from it, gives it the default

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use hitless_common::{Mac, PortNo};
 use hitless_proto::config::SwitchName;
 
+use crate::chassis;
 use crate::northbound::api::{FdbTarget, VlanRef};
 
 #[cfg(test)]
@@ -52,6 +53,8 @@ pub(super) enum Command {
     /// Remove a configured entry
     #[command(subcommand, infer_subcommands = true)]
     Delete(Delete),
+    /// Hold two management modules: for containers and labs
+    Chassis(Box<chassis::Options>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,6 +133,8 @@ pub(super) enum Plan {
     Ask(Question),
     /// Done without hitlessd if there is none.
     ClearHardware { yes: bool },
+    /// Runs until it is told to stop.
+    Chassis(Box<chassis::Options>),
 }
 
 /// What is asked of hitlessd.
@@ -158,6 +163,7 @@ impl Command {
             Self::Show(Show::Counters) => Question::Counters,
             Self::Clear(Clear::Fdb { words }) => Question::ClearFdb(fdb_filter(&words)?),
             Self::Clear(Clear::Hardware { yes }) => return Ok(Plan::ClearHardware { yes }),
+            Self::Chassis(options) => return Ok(Plan::Chassis(options)),
             Self::Create(Create::Fdbentry { words }) => Question::Create(new_entry(&words)?),
             Self::Delete(Delete::Fdbentry { words }) => {
                 let (mac, vlan) = entry(&words)?;

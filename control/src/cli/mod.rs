@@ -17,6 +17,8 @@ use clap::Parser;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::because::because;
+use crate::chassis;
 use crate::northbound::RUN_DIR;
 use crate::northbound::api::{ApiError, Reply, Request, VersionInfo};
 use crate::northbound::client::Client;
@@ -39,6 +41,9 @@ enum Failure {
     /// There is no switch to talk to. Exit code 3.
     #[error("{0}")]
     Unreachable(String),
+    /// The chassis could not start or go on. Exit code 1.
+    #[error("{0}")]
+    Chassis(String),
     /// The output can not be written. Exit code 1, or 0 if only its reader went away.
     #[error("can not write the output: {0}")]
     Output(#[from] io::Error),
@@ -48,7 +53,7 @@ impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::Refused(_) | Self::Declined | Self::Output(_) => 1,
+            Self::Refused(_) | Self::Declined | Self::Chassis(_) | Self::Output(_) => 1,
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
         }
@@ -63,6 +68,7 @@ impl Failure {
             Self::Unreachable(message) => {
                 json!({"error": {"kind": "unreachable", "message": message}})
             }
+            Self::Chassis(message) => json!({"error": {"kind": "chassis", "message": message}}),
             Self::Output(_) => json!({"error": {"kind": "output", "message": self.to_string()}}),
         }
     }
@@ -120,6 +126,9 @@ fn run(arguments: Arguments, style: Style, output: &mut impl Write) -> Result<()
             print(output, json, &json!({"pins": pins}), || {
                 render::hardware_cleared(pins)
             })
+        }
+        Plan::Chassis(options) => {
+            chassis::run(&options).map_err(|e| Failure::Chassis(because(e.as_ref())))
         }
         Plan::Ask(question) => {
             let target = target::find(run_dir, switch, socket)?;
