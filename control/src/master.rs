@@ -147,6 +147,7 @@ impl Master {
             master.note_device(device).await;
         }
         master.apply();
+        master.renew_lease();
         Ok(master)
     }
 

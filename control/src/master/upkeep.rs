@@ -1,7 +1,10 @@
 //! What a master does once a second: ageing, comparing the hardware with the software copy, looking at far ends.
 
 use super::Master;
-use crate::{hw::HwError, offload};
+use crate::{
+    hw::{HwError, monotonic_nanoseconds},
+    offload,
+};
 use hitless_common::{PortNo, map::vlans::ENTRIES};
 use hitless_proto::{bridge::table::Slot, config::OffloadMode, time::Epoch};
 use nix::net::if_::if_nametoindex;
@@ -18,8 +21,17 @@ const SLICE_BUCKETS: u32 = 16_384;
 const FAR_END_SECONDS: u32 = 5;
 
 impl Master {
-    /// Once a second: advances the epoch, ages, audits.
+    /// Lets every port go on forwarding for the time of a lease: to be called well before the last one runs out.
+    pub fn renew_lease(&self) {
+        let length = u64::from(self.config.msm_failover.lease_ms) * 1_000_000;
+        self.hardware
+            .meta
+            .renew_lease(monotonic_nanoseconds() + length);
+    }
+
+    /// Once a second: renews the lease, advances the epoch, ages, audits.
     pub async fn on_second(&mut self) {
+        self.renew_lease();
         self.epoch = Epoch::new(
             self.hardware
                 .meta

@@ -9,6 +9,7 @@ pub mod forwarding;
 pub mod heal;
 pub mod lab;
 pub mod labs;
+pub mod lease;
 pub mod layouts;
 pub mod offload;
 pub mod pinned;
@@ -35,6 +36,7 @@ pub const ALL: &[&[Case]] = &[
     tcp::CASES,
     labs::CASES,
     restart::CASES,
+    lease::CASES,
     reconfigure::CASES,
     devices::CASES,
     layouts::CASES,
