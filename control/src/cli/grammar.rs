@@ -3,16 +3,21 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use hitless_common::{Mac, PortNo};
-use hitless_proto::config::SwitchName;
+use hitless_proto::config::{SwitchName, SysRecoveryLevel};
 
 use crate::chassis;
-use crate::northbound::api::{FdbTarget, VlanRef};
+use crate::northbound::api::{Fault, FdbTarget, ModuleSlot, MsmFailoverChange, VlanRef};
 
+mod modules;
 #[cfg(test)]
 mod tests;
+
+pub(super) use modules::LogArguments;
+use modules::{Check, Configure, Debug, HardReset, Reboot, Run, Unconfigure};
 
 /// Shows and commands a Hitless switch.
 ///
@@ -20,7 +25,8 @@ mod tests;
 #[derive(Debug, Parser)]
 #[command(name = "hitless", version, infer_subcommands = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 refused by the switch, 2 wrong usage, 3 switch not reachable."
+    after_help = "Exit codes: 0 done, 1 refused by the switch, 2 wrong usage, 3 switch not reachable, 4 the master went \
+                  away during a change, 5 done, but not hitless or not equal."
 )]
 pub(super) struct Arguments {
     /// The switch; needed only if there are several
@@ -35,6 +41,10 @@ pub(super) struct Arguments {
     #[arg(long, global = true)]
     pub json: bool,
 
+    /// How long to look for a new master when one goes away
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub wait: Duration,
+
     #[command(subcommand)]
     pub command: Command,
 }
@@ -42,8 +52,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Show state and counters
-    #[command(subcommand, infer_subcommands = true)]
-    Show(Show),
+    Show(ShowArguments),
     /// Remove learned state
     #[command(subcommand, infer_subcommands = true)]
     Clear(Clear),
@@ -53,8 +62,39 @@ pub(super) enum Command {
     /// Remove a configured entry
     #[command(subcommand, infer_subcommands = true)]
     Delete(Delete),
+    /// Change the running configuration
+    #[command(subcommand, infer_subcommands = true)]
+    Configure(Configure),
+    /// Return parts of the running configuration to factory defaults
+    #[command(subcommand, infer_subcommands = true)]
+    Unconfigure(Unconfigure),
+    /// Write the running configuration to the configuration file
+    Save,
+    /// Make the standby the master
+    #[command(subcommand, infer_subcommands = true)]
+    Run(Run),
+    /// Start a management module again
+    #[command(subcommand, infer_subcommands = true)]
+    Reboot(Reboot),
+    /// Compare what should be equal
+    #[command(subcommand, infer_subcommands = true)]
+    Check(Check),
+    /// For tests
+    #[command(subcommand, infer_subcommands = true, hide = true)]
+    Debug(Debug),
     /// Hold two management modules: for containers and labs
     Chassis(Box<chassis::Options>),
+}
+
+#[derive(Debug, Args)]
+#[command(infer_subcommands = true)]
+pub(super) struct ShowArguments {
+    /// Show it again and again, whoever is master; Ctrl-C ends it
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = interval)]
+    pub every: Option<Duration>,
+
+    #[command(subcommand)]
+    pub what: Show,
 }
 
 #[derive(Debug, Subcommand)]
@@ -82,6 +122,10 @@ pub(super) enum Show {
     },
     /// Counters of ports, drops, control frames and learning
     Counters,
+    /// Management modules, failover settings and the last failover
+    MsmFailover,
+    /// The log of both modules
+    Log(LogArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -99,6 +143,8 @@ pub(super) enum Clear {
         #[arg(long)]
         yes: bool,
     },
+    /// Take in again what ended two masters and was dropped since
+    Quarantine,
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,15 +176,34 @@ pub(super) enum Delete {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Plan {
     /// Needs hitlessd.
-    Ask(Question),
+    Session(Task),
     /// Done without hitlessd if there is none.
     ClearHardware { yes: bool },
     /// Runs until it is told to stop.
     Chassis(Box<chassis::Options>),
 }
 
-/// What is asked of hitlessd.
+/// A command to hitlessd.
 #[derive(Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    /// A question, and its answer.
+    Ask(Question),
+    /// The same, again and again.
+    Live { question: Question, every: Duration },
+    /// Lines of the log as they come.
+    FollowLog(LogArguments),
+    /// A failover, which is waited for.
+    Failover { force: bool },
+    /// A module is started again.
+    Reboot {
+        slot: ModuleSlot,
+        hard_reset: bool,
+        yes: bool,
+    },
+}
+
+/// What is asked of hitlessd.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Question {
     Version,
     Switch,
@@ -149,18 +214,47 @@ pub(super) enum Question {
     ClearFdb(FdbFilter),
     Create(NewEntry),
     Delete { vlan: VlanRef, mac: Mac },
+    Modules,
+    Log(LogArguments),
+    Configure(MsmFailoverChange),
+    Unconfigure,
+    RecoveryLevel(SysRecoveryLevel),
+    CheckModules,
+    ClearQuarantine,
+    Save,
+    Fault(Fault),
+}
+
+impl ShowArguments {
+    fn task(self) -> Result<Task, String> {
+        let question = match self.what {
+            Show::Version => Question::Version,
+            Show::Switch => Question::Switch,
+            Show::Ports { port } => Question::Ports(port),
+            Show::Vlan { vlan } => Question::Vlan(vlan),
+            Show::Fdb { words } => Question::Fdb(fdb_filter(&words)?),
+            Show::Counters => Question::Counters,
+            Show::MsmFailover => Question::Modules,
+            Show::Log(arguments) if arguments.follow => {
+                return match self.every {
+                    None => Ok(Task::FollowLog(arguments)),
+                    Some(_) => Err("--follow and --every exclude each other".into()),
+                };
+            }
+            Show::Log(arguments) => Question::Log(arguments),
+        };
+        Ok(match self.every {
+            None => Task::Ask(question),
+            Some(every) => Task::Live { question, every },
+        })
+    }
 }
 
 impl Command {
     /// Understands the words of the command, or says what was expected.
     pub fn plan(self) -> Result<Plan, String> {
-        Ok(Plan::Ask(match self {
-            Self::Show(Show::Version) => Question::Version,
-            Self::Show(Show::Switch) => Question::Switch,
-            Self::Show(Show::Ports { port }) => Question::Ports(port),
-            Self::Show(Show::Vlan { vlan }) => Question::Vlan(vlan),
-            Self::Show(Show::Fdb { words }) => Question::Fdb(fdb_filter(&words)?),
-            Self::Show(Show::Counters) => Question::Counters,
+        let question = match self {
+            Self::Show(arguments) => return arguments.task().map(Plan::Session),
             Self::Clear(Clear::Fdb { words }) => Question::ClearFdb(fdb_filter(&words)?),
             Self::Clear(Clear::Hardware { yes }) => return Ok(Plan::ClearHardware { yes }),
             Self::Chassis(options) => return Ok(Plan::Chassis(options)),
@@ -169,12 +263,34 @@ impl Command {
                 let (mac, vlan) = entry(&words)?;
                 Question::Delete { vlan, mac }
             }
-        }))
+            Self::Clear(Clear::Quarantine) => Question::ClearQuarantine,
+            Self::Configure(Configure::MsmFailover(setting)) => {
+                Question::Configure(setting.change()?)
+            }
+            Self::Configure(Configure::SysRecoveryLevel { words }) => {
+                Question::RecoveryLevel(modules::recovery_level(&words)?)
+            }
+            Self::Unconfigure(Unconfigure::MsmFailover) => Question::Unconfigure,
+            Self::Save => Question::Save,
+            Self::Run(Run::MsmFailover { force }) => {
+                return Ok(Plan::Session(Task::Failover { force }));
+            }
+            Self::Reboot(Reboot::Slot { slot, hard, yes }) => {
+                return Ok(Plan::Session(Task::Reboot {
+                    slot,
+                    hard_reset: hard == Some(HardReset::HardReset),
+                    yes,
+                }));
+            }
+            Self::Check(Check::MsmFailover) => Question::CheckModules,
+            Self::Debug(Debug::Fault { kind }) => Question::Fault(Fault::from(kind)),
+        };
+        Ok(Plan::Session(Task::Ask(question)))
     }
 }
 
 /// Which FDB entries are meant: those that match everything given.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FdbFilter {
     pub vlan: Option<VlanRef>,
     pub port: Option<PortNo>,
@@ -182,7 +298,7 @@ pub(super) struct FdbFilter {
 }
 
 /// A configured entry to be made.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NewEntry {
     pub vlan: VlanRef,
     pub mac: Mac,
@@ -257,6 +373,26 @@ where
     }
     *slot = Some(value(what, word)?);
     Ok(())
+}
+
+/// A number of seconds, which may have a fraction.
+fn seconds(word: &str) -> Result<Duration, String> {
+    let number = word.parse().ok();
+    number
+        .filter(|seconds| (0.0..=86_400.0).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("{word:?} is no number of seconds from 0 to 86400"))
+}
+
+/// An interval between two looks.
+fn interval(word: &str) -> Result<Duration, String> {
+    let interval = seconds(word)?;
+    if interval < Duration::from_millis(100) {
+        return Err(format!(
+            "{word} s is less than 0.1 s, the shortest interval"
+        ));
+    }
+    Ok(interval)
 }
 
 fn value<T: FromStr<Err: std::fmt::Display>>(what: &str, word: &str) -> Result<T, String> {

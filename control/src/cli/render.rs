@@ -11,6 +11,7 @@ use crate::northbound::api::{
     VlanRef,
 };
 
+pub(super) mod modules;
 #[cfg(test)]
 mod tests;
 

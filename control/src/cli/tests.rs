@@ -30,7 +30,12 @@ fn answered(line: &str, response: &Response) -> Outcome {
         serde_json::from_str(&request).unwrap()
     });
     let mut output = Vec::new();
-    let result = run(parsed(line, &socket), Style::Plain, &mut output);
+    let result = run(
+        parsed(line, &socket),
+        Style::Plain,
+        &mut output,
+        &mut Vec::new(),
+    );
     Outcome {
         output: String::from_utf8(output).unwrap(),
         request: server.join().unwrap(),
@@ -101,7 +106,7 @@ fn an_answer_to_another_question_is_no_answer() {
 fn nobody_there() {
     let dir = tempfile::tempdir().unwrap();
     let arguments = parsed("show ports", &dir.path().join("none.sock"));
-    let failure = run(arguments, Style::Plain, &mut Vec::new()).unwrap_err();
+    let failure = run(arguments, Style::Plain, &mut Vec::new(), &mut Vec::new()).unwrap_err();
     assert_eq!(failure.exit_code(), 3);
     assert_eq!(failure.to_json()["error"]["kind"], "unreachable");
 }
@@ -111,6 +116,7 @@ fn wrong_words_are_found_before_anyone_is_asked() {
     let failure = run(
         parsed("show fdb colour", Path::new("/none")),
         Style::Plain,
+        &mut Vec::new(),
         &mut Vec::new(),
     )
     .unwrap_err();

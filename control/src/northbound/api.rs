@@ -172,6 +172,25 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Whether it changes anything; what does not may be asked again without thought.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        !matches!(
+            self,
+            Self::ShowVersion {}
+                | Self::ShowSwitch {}
+                | Self::ShowPorts { .. }
+                | Self::ShowVlan { .. }
+                | Self::ShowFdb { .. }
+                | Self::ShowCounters {}
+                | Self::ShowMsmFailover {}
+                | Self::ShowLog { .. }
+                | Self::CheckMsmFailover {}
+        )
+    }
+}
+
 /// A VLAN by id (a number) or by name (a text). A text of digits is an id: no name starts with a digit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VlanRef {

@@ -67,6 +67,19 @@ pub enum ClientError {
     Refused(#[from] ApiError),
 }
 
+impl ClientError {
+    /// The error for an answer to another question.
+    #[must_use]
+    pub fn unexpected(path: &Path, reply: &Reply) -> Self {
+        let text = format!("{reply:?}");
+        let kind = text.split([' ', '(']).next().unwrap_or_default();
+        Self::Garbled {
+            path: path.into(),
+            why: format!("it answers another question: {kind}"),
+        }
+    }
+}
+
 /// Connects, waiting for at most `patience`, which also holds for every later read and write.
 pub(super) fn open(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_CLOEXEC;
@@ -171,9 +184,7 @@ impl Client {
     /// The error for an answer to another question.
     #[must_use]
     pub fn unexpected(&self, reply: &Reply) -> ClientError {
-        let text = format!("{reply:?}");
-        let kind = text.split([' ', '(']).next().unwrap_or_default();
-        self.garbled(&format_args!("it answers another question: {kind}"))
+        ClientError::unexpected(&self.path, reply)
     }
 
     fn response(&mut self) -> Result<Response, ClientError> {

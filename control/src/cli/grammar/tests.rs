@@ -10,7 +10,7 @@ fn plan(line: &str) -> Result<Plan, String> {
 
 fn question(line: &str) -> Question {
     match plan(line) {
-        Ok(Plan::Ask(question)) => question,
+        Ok(Plan::Session(Task::Ask(question))) => question,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -123,7 +123,7 @@ fn options_may_stand_anywhere() {
         };
         assert_eq!(
             arguments.command.plan(),
-            Ok(Plan::Ask(Question::Fdb(filter)))
+            Ok(Plan::Session(Task::Ask(Question::Fdb(filter))))
         );
     }
 }

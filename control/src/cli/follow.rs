@@ -1,0 +1,254 @@
+//! Asks whoever is master: when the one that was asked goes away, looks for the next one until a deadline. What
+//! only shows is asked again there; what changes something is not.
+
+use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
+use serde::Serialize;
+
+use super::Failure;
+use super::target::Target;
+use crate::northbound::api::{
+    ApiError, ErrorKind, FailoverInfo, ModuleRole, ModuleSlot, MsmFailoverInfo, Reply, Request,
+};
+use crate::northbound::client::{Client, ClientError};
+
+#[cfg(test)]
+mod tests;
+
+/// Between two looks for a master.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// Mastership changed hands while we were asking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct MasterChange {
+    /// Who answers now.
+    pub master: Option<ModuleSlot>,
+    /// What the new master says about it; `null` if it took over from nobody.
+    pub failover: Option<FailoverInfo>,
+    /// Milliseconds from the loss of the old master to an answer of the new one, as seen here.
+    pub gap_ms: u64,
+}
+
+/// A way to the master of a switch, whoever that is.
+#[derive(Debug)]
+pub(super) struct Follower {
+    pub target: Target,
+    wait: Duration,
+    client: Option<Client>,
+    /// The master that answered last, by the number of its generation, if that was asked for.
+    generation: Option<u64>,
+    changes: Vec<MasterChange>,
+}
+
+impl Follower {
+    /// One that looks for a master for at most `wait`.
+    pub fn new(target: Target, wait: Duration) -> Self {
+        Self {
+            target,
+            wait,
+            client: None,
+            generation: None,
+            changes: Vec::new(),
+        }
+    }
+
+    /// The changes of mastership since this was called last.
+    pub fn take_changes(&mut self) -> Vec<MasterChange> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Asks for something that changes nothing, as often as it takes.
+    pub fn show<T>(
+        &mut self,
+        mut ask: impl FnMut(&mut Client) -> Result<T, ClientError>,
+    ) -> Result<T, Failure> {
+        let mut search = Search::default();
+        loop {
+            let mut client = self.client(&mut search)?;
+            match ask(&mut client) {
+                Ok(answer) => {
+                    self.client = Some(client);
+                    if let Some(lost) = search.lost {
+                        self.note_change(lost.elapsed());
+                    }
+                    return Ok(answer);
+                }
+                Err(error) => {
+                    if !went_away(&error) {
+                        return Err(self.target.explain(error));
+                    }
+                    search.lost.get_or_insert_with(Instant::now);
+                    self.pause(&mut search, error)?;
+                }
+            }
+        }
+    }
+
+    /// Asks for something that changes the switch, once.
+    pub fn change(&mut self, request: &Request) -> Result<Reply, Failure> {
+        let mut client = self.client(&mut Search::default())?;
+        match client.call(request) {
+            Ok(reply) => {
+                self.client = Some(client);
+                Ok(reply)
+            }
+            Err(error) if went_away(&error) => Err(Failure::Interrupted(interrupted(request))),
+            Err(error) => Err(self.target.explain(error)),
+        }
+    }
+
+    /// The state of the modules.
+    pub fn modules(&mut self) -> Result<MsmFailoverInfo, Failure> {
+        let info = self.show(modules)?;
+        self.generation = Some(info.generation);
+        Ok(info)
+    }
+
+    /// Waits for another master than that of this generation.
+    pub fn next_master(&mut self, generation: u64) -> Result<MsmFailoverInfo, Failure> {
+        let deadline = Instant::now() + self.wait;
+        loop {
+            let info = self.show(modules)?;
+            if info.generation != generation {
+                self.generation = Some(info.generation);
+                // It is what was waited for, and told as such.
+                self.changes.clear();
+                return Ok(info);
+            }
+            if Instant::now() >= deadline {
+                return Err(Failure::Unreachable(format!(
+                    "the master is still the same one {} s after the failover began; see `hitless show msm-failover` \
+                     and `hitless show log`",
+                    self.wait.as_secs_f32()
+                )));
+            }
+            thread::sleep(RETRY);
+        }
+    }
+
+    /// The error for an answer to another question.
+    pub fn unexpected(&self, reply: &Reply) -> Failure {
+        let error = ClientError::unexpected(&self.target.socket, reply);
+        self.target.explain(error)
+    }
+
+    /// A connection, the one there is or a new one. Whoever gets an answer by it puts it back.
+    fn client(&mut self, search: &mut Search) -> Result<Client, Failure> {
+        if let Some(client) = self.client.take() {
+            return Ok(client);
+        }
+        loop {
+            let error = match Client::connect(&self.target.socket) {
+                Ok(client) => return Ok(client),
+                Err(error) => error,
+            };
+            // Nobody was there, and nobody is about to take over.
+            let hopeless = search.lost.is_none() && !is_attended(&self.target.socket);
+            if !went_away(&error) || hopeless {
+                return Err(self.target.explain(error));
+            }
+            self.pause(search, error)?;
+        }
+    }
+
+    /// Waits a moment, or gives up.
+    fn pause(&self, search: &mut Search, error: ClientError) -> Result<(), Failure> {
+        let began = *search.began.get_or_insert_with(Instant::now);
+        if began.elapsed() >= self.wait {
+            return Err(Failure::Unreachable(format!(
+                "no master answered for {} s: {}",
+                self.wait.as_secs_f32(),
+                self.target.explain(error)
+            )));
+        }
+        thread::sleep(RETRY);
+        Ok(())
+    }
+
+    /// Finds out what happened, if the new master knows. Trouble with that is no failure of what was asked.
+    fn note_change(&mut self, gap: Duration) {
+        let Some(Ok(info)) = self.client.as_mut().map(modules) else {
+            return;
+        };
+        if self.generation.replace(info.generation) == Some(info.generation) {
+            return;
+        }
+        self.changes.push(MasterChange {
+            master: info.in_role(ModuleRole::Master).map(|m| m.slot),
+            failover: info.last_failover,
+            gap_ms: u64::try_from(gap.as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+}
+
+/// A search for a master.
+#[derive(Default)]
+struct Search {
+    /// When it began.
+    began: Option<Instant>,
+    /// When a master that had been reached was lost.
+    lost: Option<Instant>,
+}
+
+fn modules(client: &mut Client) -> Result<MsmFailoverInfo, ClientError> {
+    match client.call(&Request::ShowMsmFailover {})? {
+        Reply::MsmFailover(info) => Ok(*info),
+        other => Err(client.unexpected(&other)),
+    }
+}
+
+/// Whether the one that was asked is not there any more.
+fn went_away(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::NotRunning { .. }
+            | ClientError::Closed { .. }
+            | ClientError::Refused(ApiError {
+                kind: ErrorKind::Stopping,
+                ..
+            })
+    )
+}
+
+/// Whether some process of the switch listens beside its control socket, so that a master may come. Nobody there
+/// notices: sockets of another type refuse the connection, but only if someone listens.
+fn is_attended(control: &Path) -> bool {
+    let sockets = control.parent().and_then(|dir| fs::read_dir(dir).ok());
+    sockets.into_iter().flatten().flatten().any(|entry| {
+        entry.path().extension().is_some_and(|e| e == "sock") && listens(&entry.path())
+    })
+}
+
+fn listens(path: &Path) -> bool {
+    let connect = || {
+        let fd: OwnedFd = socket::socket(
+            AddressFamily::Unix,
+            SockType::Datagram,
+            SockFlag::SOCK_CLOEXEC,
+            None,
+        )?;
+        socket::connect(fd.as_raw_fd(), &UnixAddr::new(path)?)
+    };
+    connect() == Err(Errno::EPROTOTYPE)
+}
+
+/// What an operator should know who does not know whether a command was carried out.
+fn interrupted(request: &Request) -> String {
+    let look_at = match request {
+        Request::ClearFdb { .. }
+        | Request::CreateFdbEntry { .. }
+        | Request::DeleteFdbEntry { .. } => "hitless show fdb",
+        Request::Save {} => "hitless show switch",
+        _ => "hitless show msm-failover",
+    };
+    format!(
+        "the master went away during the command, which may have been carried out or not; it was not repeated. \
+         See `{look_at}`, and `hitless show log` for what became of the master"
+    )
+}
