@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config_file;
 pub mod ethtool;
 pub mod hw;
+pub mod logbook;
 pub mod master;
 pub mod netlink;
 pub mod northbound;
