@@ -1,21 +1,25 @@
 //! The event loop of a management module: the only place that waits, and the only one that reads a clock.
 
 use crate::{
+    backplane::PeerEvent,
     hw::Ring,
     master::Master,
+    module::{self, Module, primary::Primary},
     netlink::LinkChanges,
     northbound::{
-        api::{ApiError, ErrorKind, Reply, Request, Response},
+        api::{ApiError, ErrorKind, Reply, Response},
         server::Call,
     },
 };
 use anyhow::{Context, Result};
 use hitless_common::map::events::{LearnEvent, PuntHeader};
+use hitless_ha::cause::Cause;
+use hitless_proto::config::MsmFailoverConfig;
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    sync::{mpsc, oneshot},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tracing::{error, info, warn};
 
@@ -28,6 +32,11 @@ const LEARN_PAUSE: Duration = Duration::from_millis(1);
 /// Looks that find nothing before the master lets the data path wake it.
 const IDLE_LOOKS: u32 = 20;
 
+/// Time that a failover which was asked for waits for the standby to acknowledge everything.
+const HANDOVER_LIMIT: Duration = Duration::from_secs(1);
+/// Time for an answer to reach its asker before this process ends.
+const ANSWER_GRACE: Duration = Duration::from_millis(5);
+
 /// Why the event loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -35,14 +44,26 @@ pub enum End {
     Stopped,
     /// The hardware was taken down.
     Cleared,
+    /// The standby was told to take over, or the slot is to start a new module.
+    Reboot,
 }
 
-/// Runs a master until it is told to stop.
+/// What the event loop does next.
+enum Next {
+    GoOn,
+    End(End),
+    /// Hands over to the standby; then this answer is given.
+    HandOver(Cause, oneshot::Sender<Response>, Response),
+}
+
+/// Runs a master until it is told to stop or hands over.
 ///
 /// # Errors
 /// If a signal handler or a ring can not be had. Trouble with a port or a client is logged and lived with.
 pub async fn run(
+    module: &mut Module,
     mut master: Master,
+    mut primary: Primary,
     mut links: LinkChanges,
     mut calls: mpsc::Receiver<Call>,
 ) -> Result<End> {
@@ -60,35 +81,202 @@ pub async fn run(
     second.reset();
     let mut terminate = signal(SignalKind::terminate()).context("catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("catch SIGINT")?;
+    let mut pulse = Pulse::default();
 
     loop {
+        pulse.follow(module, &master.config.msm_failover);
+        primary.checkpoint(&mut master, module.now_ms());
+        primary.write(&mut master);
+        let due = primary.deadline();
+        let steps = primary.bulk_is_due(&master) || master.learning.is_settling();
+        let mut next = Next::GoOn;
         tokio::select! {
             // In this order, so that a flood of learning events can not keep an operator out.
             biased;
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = terminate.recv() => next = Next::End(End::Stopped),
+            _ = interrupt.recv() => next = Next::End(End::Stopped),
+            () = tick(&mut pulse.kicks) => {
+                if let Some(backplane) = &module.backplane {
+                    backplane.kick();
+                }
+            }
+            () = tick(&mut pulse.keepalives) => primary.on_keepalive(module.now_ms()),
+            event = module.peer_event() => on_peer_event(module, &event),
             _ = second.tick() => master.on_second().await,
             Some(change) = links.next() => {
                 if let Err(e) = master.on_link_change(change).await {
                     error!("{e:#}");
                 }
             }
+            stream = primary.connection() => match stream {
+                Ok(stream) => primary.attach(stream, module.now_ms()),
+                Err(e) => warn!("a standby could not be accepted: {e}"),
+            },
+            _ = primary.ready() => primary.read(module, &mut master),
+            () = sleep_until(due.map_or_else(Instant::now, Instant::from_std)), if due.is_some() => {
+                primary.settle_debts(&mut master, false);
+            }
             Some(call) = calls.recv() => {
-                if answer(&mut master, call) {
-                    return Ok(End::Cleared);
-                }
+                next = answer(module, &mut primary, &mut master, call);
             }
             () = punts.rung() => take_punts(&mut master, &mut punts),
-            () = learning.due() => learning.look(&mut master),
+            // What is not yet known to be known would be learned anew.
+            () = learning.due(), if !master.learning.is_settling() => learning.look(&mut master),
+            () = tokio::task::yield_now(), if steps => {
+                master.settle();
+                primary.bulk(&mut master, module.now_ms());
+            }
+        }
+        match next {
+            Next::GoOn => {}
+            Next::End(End::Stopped) if primary.is_ready() => {
+                info!("stopping; the standby takes over");
+                if hand_over(module, &mut primary, &mut master, Cause::HotRemoval).await {
+                    primary.hand_over(&mut master, Cause::HotRemoval);
+                }
+                return Ok(End::Stopped);
+            }
+            Next::End(End::Stopped) => {
+                info!("stopping; the hardware goes on forwarding");
+                return Ok(End::Stopped);
+            }
+            Next::End(end) => return Ok(end),
+            Next::HandOver(cause, reply, response) => {
+                if hand_over(module, &mut primary, &mut master, cause).await {
+                    let _ = reply.send(response);
+                    sleep(ANSWER_GRACE).await;
+                    primary.hand_over(&mut master, cause);
+                    return Ok(End::Reboot);
+                }
+                let message = "the standby has not acknowledged everything within a second, so mastership stays here";
+                let _ = reply.send(ApiError::new(ErrorKind::Refused, message).into());
+            }
         }
     }
-    info!("stopping; the hardware goes on forwarding");
-    Ok(End::Stopped)
 }
 
-/// Answers a request; true if it ends the master.
-fn answer(master: &mut Master, call: Call) -> bool {
-    let response = master.answer(&call.request);
+/// Has the standby acknowledge everything; whether it did. Nothing is changed in the meantime.
+async fn hand_over(
+    module: &mut Module,
+    primary: &mut Primary,
+    master: &mut Master,
+    cause: Cause,
+) -> bool {
+    info!(%cause, "handing over to the standby");
+    let deadline = Instant::now() + HANDOVER_LIMIT;
+    master.finish_settling();
+    primary.checkpoint(master, module.now_ms());
+    primary.write(master);
+    while !primary.is_drained() {
+        tokio::select! {
+            _ = primary.ready() => primary.read(module, master),
+            () = sleep_until(deadline) => {
+                warn!("the standby does not acknowledge what it was told");
+                return false;
+            }
+        }
+        primary.write(master);
+    }
+    if let Some(backplane) = &module.backplane {
+        backplane.kick();
+    }
+    true
+}
+
+fn on_peer_event(module: &mut Module, event: &PeerEvent) {
+    module.note_peer(event);
+    match event {
+        PeerEvent::Present => info!("the other slot has a module"),
+        PeerEvent::Removed => warn!("the module in the other slot was removed"),
+        PeerEvent::Ended { cause, pid, detail } => {
+            module.correct_cause(*cause, detail);
+            info!(pid, detail, "the module in the other slot has ended and is started again");
+        }
+    }
+}
+
+/// The beats of a master: for its watchdog, and for its standby.
+#[derive(Default)]
+struct Pulse {
+    watchdog_ms: Option<u32>,
+    keepalive_ms: u32,
+    kicks: Option<Interval>,
+    keepalives: Option<Interval>,
+}
+
+impl Pulse {
+    /// Follows the settings.
+    fn follow(&mut self, module: &Module, settings: &MsmFailoverConfig) {
+        if self.keepalive_ms != settings.keepalive_interval_ms {
+            self.keepalive_ms = settings.keepalive_interval_ms;
+            self.keepalives = Some(beat(self.keepalive_ms));
+        }
+        let watchdog_ms = settings.watchdog_ms.unwrap_or(0);
+        if let Some(backplane) = &module.backplane
+            && self.watchdog_ms != Some(watchdog_ms)
+        {
+            self.watchdog_ms = Some(watchdog_ms);
+            backplane.kick();
+            backplane.arm_watchdog(watchdog_ms);
+            self.kicks = (watchdog_ms > 0).then(|| beat((watchdog_ms / 5).max(10)));
+        }
+    }
+}
+
+fn beat(ms: u32) -> Interval {
+    let mut beat = interval(Duration::from_millis(ms.into()));
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beat
+}
+
+async fn tick(beat: &mut Option<Interval>) {
+    match beat {
+        Some(beat) => drop(beat.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Answers a request.
+fn answer(module: &mut Module, primary: &mut Primary, master: &mut Master, call: Call) -> Next {
+    let Call { request, reply } = call;
+    // Whether anything is to be looked up that is still being taken over.
+    if !matches!(request, Request::ShowMsmFailover {} | Request::ShowLog { .. }) {
+        master.finish_settling();
+    }
+    let is_change = changes(&request);
+    let response = match &request {
+        Request::CheckMsmFailover {} if primary.is_ready() => {
+            primary.check(master, reply);
+            return Next::GoOn;
+        }
+        Request::RunMsmFailover { force } => match module.start_failover(primary, master, *force) {
+            Ok(started) => {
+                info!(force, "run msm-failover");
+                return Next::HandOver(Cause::OperatorCommand, reply, Response::Ok(started));
+            }
+            Err(e) => Err(e),
+        },
+        Request::RebootSlot { slot, hard_reset } => {
+            match module.reboot(primary, master, *slot, *hard_reset) {
+                Ok(module::Reboot::Other) => Ok(Reply::Done {}),
+                Ok(module::Reboot::Own(cause)) => {
+                    info!(%slot, hard_reset, "reboot");
+                    return Next::HandOver(cause, reply, Response::Ok(Reply::Done {}));
+                }
+                Err(e) => Err(e),
+            }
+        }
+        other => module
+            .answer_own(primary, master, other)
+            .unwrap_or_else(|| master.answer(other)),
+    };
+    let response = response.map(|reply| match reply {
+        Reply::Switch(mut switch) => {
+            switch.modules = module::modules(primary, module);
+            Reply::Switch(switch)
+        }
+        reply => reply,
+    });
     let ends = matches!(response, Ok(Reply::HardwareCleared { .. }));
     if ends {
         info!("the hardware was taken down by request");
@@ -100,8 +288,23 @@ fn answer(master: &mut Master, call: Call) -> bool {
     {
         error!("{message}");
     }
-    let is_change = !matches!(
-        call.request,
+    if is_change {
+        info!(?request, done = response.is_ok(), "request");
+        primary.checkpoint(master, module.now_ms());
+        primary.answer_when_safe(reply, Response::from(response));
+    } else {
+        // An asker that went away does not need the answer.
+        let _ = reply.send(Response::from(response));
+    }
+    match ends {
+        true => Next::End(End::Cleared),
+        false => Next::GoOn,
+    }
+}
+
+fn changes(request: &Request) -> bool {
+    !matches!(
+        request,
         Request::ShowVersion {}
             | Request::ShowSwitch {}
             | Request::ShowPorts { .. }
@@ -111,13 +314,7 @@ fn answer(master: &mut Master, call: Call) -> bool {
             | Request::ShowMsmFailover {}
             | Request::ShowLog { .. }
             | Request::CheckMsmFailover {}
-    );
-    if is_change {
-        info!(request = ?call.request, done = response.is_ok(), "request");
-    }
-    // An asker that went away does not need the answer.
-    let _ = call.reply.send(Response::from(response));
-    ends
+    )
 }
 
 fn take_punts(master: &mut Master, ring: &mut Ring) {
