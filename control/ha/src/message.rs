@@ -27,8 +27,8 @@ pub const HEADER: usize = 36;
 /// Octets that a message may have, header included.
 pub const MAX_MESSAGE: usize = 2 << 20;
 
-/// A message is full when its body has this many octets: the next record goes into another one.
-pub const FULL_BODY: usize = 64 << 10;
+/// Octets at which a message is full: the next record goes into another one.
+pub const FULL: usize = 64 << 10;
 
 /// The number of a bracket, counted up from 1 on each link. 0 stands for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -272,4 +272,3 @@ pub(crate) fn record(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let length = (out.len() - start - 4) as u32;
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
-

@@ -241,3 +241,5 @@ const fn must_be_fresh(situation: &Situation<'_>) -> bool {
         )
 }
 
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,8 @@ pub struct Receiver {
     expected: u64,
     /// The newest bracket that was begun.
     begun: TransactionId,
+    /// The newest bracket that the master has spoken of.
+    seen: TransactionId,
     /// The newest bracket that was applied.
     closed: TransactionId,
     /// The newest bracket that was acknowledged.
@@ -120,6 +122,7 @@ impl Receiver {
             bracket: Bracket::default(),
             expected: 1,
             begun: TransactionId::NONE,
+            seen: TransactionId::NONE,
             closed: TransactionId::NONE,
             acked: TransactionId::NONE,
             peer: None,
@@ -277,6 +280,7 @@ impl Receiver {
 
     /// Checks the message's number. If some are missing, nobody knows what was in them.
     fn count(&mut self, header: &Header) {
+        self.seen = self.seen.max(header.transaction);
         let expected = core::mem::replace(&mut self.expected, header.sequence.wrapping_add(1));
         if header.sequence != expected {
             let detail = format!(
@@ -361,7 +365,8 @@ impl Receiver {
             standing: self.states.get(subsystem).current,
             resync,
         };
-        self.link_message(LinkSubtype::Status, |out| report.write(out));
+        // The master compares this with what it has sent: a transfer that it began later heals the failure.
+        self.message_after(self.seen, LinkSubtype::Status, |out| report.write(out));
         self.events.push(Event::Failed {
             subsystem,
             reason,
@@ -378,9 +383,17 @@ impl Receiver {
     }
 
     fn link_message(&mut self, subtype: LinkSubtype, body: impl FnOnce(&mut Vec<u8>)) {
+        self.message_after(self.closed, subtype, body);
+    }
+
+    fn message_after(
+        &mut self,
+        transaction: TransactionId,
+        subtype: LinkSubtype,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) {
         let sequence = self.outbox.sequence();
-        link::message(self.outbox.tail(), subtype, self.closed, sequence, body);
+        link::message(self.outbox.tail(), subtype, transaction, sequence, body);
         self.outbox.commit(1, None);
     }
 }
-

@@ -57,4 +57,3 @@ pub trait Record: Sized {
         digest::hash(Self::SUBSYSTEM, &octets)
     }
 }
-

@@ -27,6 +27,8 @@ pub struct Limits {
     pub bulk: usize,
     /// Octets of one bracket.
     pub bracket: usize,
+    /// Brackets that are not acknowledged.
+    pub unanswered: usize,
     /// New bulk transfers that the standby may ask for, one after the other, before a subsystem stays failed.
     pub resyncs: u32,
 }
@@ -37,6 +39,7 @@ impl Default for Limits {
             queue: 4 << 20,
             bulk: 1 << 20,
             bracket: 8 << 20,
+            unanswered: 1 << 18,
             resyncs: 3,
         }
     }
@@ -458,4 +461,3 @@ impl Sender {
         self.outbox.commit(1, None);
     }
 }
-

@@ -1,7 +1,7 @@
 //! A bracket that is being put together.
 
 use super::{Event, FallBack, Pending, Sender};
-use crate::message::{FULL_BODY, HEADER, Header, MAX_MESSAGE, TransactionId, finish, record};
+use crate::message::{FULL, HEADER, Header, MAX_MESSAGE, TransactionId, finish, record};
 use crate::record::Record;
 use crate::schema::{RecordSubtype, Subsystem};
 use crate::state::{Reason, SubState};
@@ -148,9 +148,6 @@ impl<'s> Open<'s> {
             self.records += 1;
             if octets.len() - start > MAX_MESSAGE {
                 self.withdraw(R::SUBSYSTEM, before);
-            } else if octets.len() - start >= FULL_BODY {
-                self.close(false);
-                self.measure();
             }
         }
         self
@@ -161,6 +158,7 @@ impl<'s> Open<'s> {
     fn message(&mut self, subsystem: Subsystem, subtype: RecordSubtype) -> usize {
         if let Some(message) = self.message
             && (message.subsystem, message.subtype) == (subsystem, subtype)
+            && self.sender.outbox.octets().len() - message.start < FULL
         {
             return message.start;
         }
@@ -201,6 +199,8 @@ impl<'s> Open<'s> {
             self.overflow = Some(FallBack::Bracket);
         } else if self.sender.outbox.len() + written > limits.queue {
             self.overflow = Some(FallBack::Queue);
+        } else if self.sender.pending.len() >= limits.unanswered {
+            self.overflow = Some(FallBack::NoAnswer);
         }
     }
 

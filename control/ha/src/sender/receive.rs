@@ -45,6 +45,7 @@ impl Sender {
             }
             Some(LinkSubtype::Ack) => self.acknowledged(now, header.transaction)?,
             Some(LinkSubtype::Status) => {
+                // Its transaction is the newest that the standby had heard of.
                 for report in Report::read_all(message.body)? {
                     self.reported(header.transaction, report);
                 }
@@ -100,16 +101,16 @@ impl Sender {
         }
     }
 
-    /// The standby, whose newest bracket is `closed`, tells of a subsystem. That it is transferred or ready is
-    /// known from its acknowledgements; what remains are failures.
-    fn reported(&mut self, closed: TransactionId, report: Report) {
+    /// The standby, which had heard of the brackets up to `seen`, tells of a subsystem. That it is transferred or
+    /// ready is known from its acknowledgements; what remains are failures.
+    fn reported(&mut self, seen: TransactionId, report: Report) {
         let subsystem = report.subsystem;
         let Some(place) = subsystem.place() else {
             return;
         };
         let bulk = &mut self.bulks[place];
         // A report from before a transfer that is on its way: that one heals it.
-        let outdated = bulk.begin > closed;
+        let outdated = bulk.begin > seen;
         let state = self.states.state(subsystem);
         if report.standing.state != SubState::Failed || outdated || state == SubState::Disable {
             return;
