@@ -78,8 +78,8 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     let config = config_file::load(&options.config)?;
     let directory = Path::new(RUN_DIR).join(config.switch.as_str());
-    let seats = Slot::ALL.map(|slot| Seat::new(options, slot, &directory));
-    let [a, b] = seats;
+    let seat = |slot| Seat::new(options, slot, &directory);
+    let seats = [seat(Slot::A)?, seat(Slot::B)?];
     fs::create_dir_all(&directory).with_context(|| format!("make {}", directory.display()))?;
     let _lock = lock(&directory, config.switch.as_str())?;
     if std::process::id() == 1 {
@@ -89,7 +89,7 @@ pub fn run(options: &Options) -> Result<()> {
         set_child_subreaper(true).context("become the parent of orphans")?;
     }
     let mut chassis = Chassis {
-        seats: [a?, b?],
+        seats,
         signals: signals().context("catch signals")?,
         directory,
         stopping: None,

@@ -3,6 +3,7 @@
 //! Everything that outlives a process (namespaces, pins, children, files) is named after the run that made it
 //! ([`run`]) and has its undo registered beside its making ([`cleanup`]).
 
+pub mod chassis;
 pub mod cleanup;
 pub mod cpu;
 pub mod exchange;
@@ -17,6 +18,7 @@ pub mod packet;
 pub mod port;
 pub mod probe;
 pub mod process;
+pub mod puppet;
 pub mod report;
 pub mod run;
 pub mod switch;

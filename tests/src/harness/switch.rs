@@ -129,12 +129,34 @@ impl Switch {
     /// # Errors
     /// When the binary is missing.
     pub fn daemon(&self) -> Result<Command> {
-        let mut command = self.netns.command(binary("hitlessd")?)?;
+        let mut command = self.inside("hitlessd")?;
         command
             .arg("--config")
             .arg(&self.config)
             .stdin(Stdio::null());
         Ok(command)
+    }
+
+    /// A shipped program that will run inside this switch's namespace.
+    ///
+    /// # Errors
+    /// When the binary is missing.
+    pub fn inside(&self, program: &str) -> Result<Command> {
+        self.netns.command(binary(program)?)
+    }
+
+    /// Any program, found in PATH, that will run inside this switch's namespace.
+    ///
+    /// # Errors
+    /// When the namespace's descriptor can not be duplicated.
+    pub fn inside_any(&self, program: &str) -> Result<Command> {
+        self.netns.command(program)
+    }
+
+    /// Where its log is.
+    #[must_use]
+    pub fn log_path(&self) -> &Path {
+        &self.log
     }
 
     /// Starts the process and waits until it answers.
@@ -291,7 +313,10 @@ pub fn tail(path: &Path) -> String {
 }
 
 /// A shipped binary: in HITLESS_BIN_DIR, or beside this program (or one directory up: there cargo keeps tests).
-fn binary(name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// When it is not there.
+pub fn binary(name: &str) -> Result<PathBuf> {
     let candidates = match std::env::var_os("HITLESS_BIN_DIR") {
         Some(dir) => vec![PathBuf::from(dir)],
         None => {

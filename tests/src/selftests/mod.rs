@@ -1,7 +1,9 @@
 //! The network test cases, one file a behaviour. Each case makes its own namespaces, runs the shipped binaries
 //! and checks every frame.
 
+pub mod boot;
 pub mod bystanders;
+pub mod chassis;
 pub mod control;
 pub mod devices;
 pub mod fdb;
@@ -43,6 +45,8 @@ pub const ALL: &[&[Case]] = &[
     heal::CASES,
     refusals::CASES,
     socket::CASES,
+    boot::CASES,
+    chassis::CASES,
 ];
 
 /// The cases whose name contains one of the filters; all without filters.
