@@ -276,6 +276,23 @@ mod tests {
         backplane.kick();
     }
 
+    #[tokio::test]
+    async fn a_panic_tells_its_last_words() {
+        let (boot, ours) = socket::pair().unwrap();
+        let backplane = Backplane::new(ours).unwrap();
+        backplane.install_panic_hook().unwrap();
+        drop(backplane);
+        let thread = std::thread::spawn(|| panic!("out of {}", "luck"));
+        assert!(thread.join().is_err());
+        let _ = std::panic::take_hook();
+        // Other tests may panic on purpose at the same time.
+        let told = heard(&boot).into_iter().any(|line| {
+            matches!(line, ToBoot::LastWords(words)
+                if words.starts_with("out of luck at ") && words.contains("backplane.rs:"))
+        });
+        assert!(told);
+    }
+
     #[test]
     fn only_a_socket_of_a_boot_will_do() {
         let (_boot, ours) = socket::pair().unwrap();

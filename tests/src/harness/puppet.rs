@@ -73,23 +73,26 @@ fn dance(socket: &Path, arguments: &[String]) -> Result<()> {
         if ready == 0 || kick.is_some() {
             tell_boot(number, b"kick")?;
         }
+        // First what the boot said: it may have been before SIGTERM, and never is after.
+        while let (Some(true), Some(fd)) = (is_ready.get(2), boot) {
+            let mut packet = [0; 2048];
+            match recv(fd, &mut packet, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => break,
+                Ok(0) => {
+                    boot = None;
+                    writeln!(test, "boot-gone")?;
+                }
+                Ok(length) => {
+                    writeln!(test, "boot {}", String::from_utf8_lossy(&packet[..length]))?;
+                }
+                Err(errno) => return Err(errno).context("hear the boot"),
+            }
+        }
         if is_ready[1] {
             writeln!(test, "term")?;
             while terminate.read_signal()?.is_some() {}
             if !stubborn {
                 return Ok(());
-            }
-        }
-        if let (Some(true), Some(fd)) = (is_ready.get(2), boot) {
-            let mut packet = [0; 2048];
-            match recv(fd, &mut packet, MsgFlags::empty())? {
-                0 => {
-                    boot = None;
-                    writeln!(test, "boot-gone")?;
-                }
-                length => {
-                    writeln!(test, "boot {}", String::from_utf8_lossy(&packet[..length]))?;
-                }
             }
         }
         // Lines that came together are read together: poll knows of the socket only.
