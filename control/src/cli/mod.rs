@@ -3,6 +3,8 @@
 
 mod confirm;
 mod failover;
+#[cfg(test)]
+mod fake;
 mod follow;
 mod grammar;
 mod hardware;

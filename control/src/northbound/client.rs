@@ -196,7 +196,10 @@ impl Client {
             .read_until(b'\n', &mut line);
         match read {
             Err(error) => Err(self.lost(error)),
-            Ok(0) => Err(self.lost(io::ErrorKind::UnexpectedEof.into())),
+            // The end of the stream, also within an answer: the daemon is gone.
+            Ok(read) if read < MAX_RESPONSE_BYTES as usize && !line.ends_with(b"\n") => {
+                Err(self.lost(io::ErrorKind::UnexpectedEof.into()))
+            }
             Ok(_) => serde_json::from_slice(&line).map_err(|error| self.garbled(&error)),
         }
     }
