@@ -1,6 +1,5 @@
 //! What the master answers to requests from [`crate::northbound`].
 
-mod module;
 mod running;
 
 use crate::{
@@ -8,9 +7,8 @@ use crate::{
     master::{Master, PortState},
     northbound::api::{
         ApiError, CounterSet, CountersInfo, ErrorKind, FdbInfo, FdbKind, FdbPage, FdbRow,
-        FdbTarget, HardwareWrites, LearningInfo, LinkState, MAX_FDB_PAGE, ModuleInfo, ModuleRole,
-        ModuleSlot, OffloadState, PortCounterSet, PortInfo, Reply, Request, SubState, SwitchInfo,
-        VersionInfo, VlanInfo, VlanRef,
+        FdbTarget, HardwareWrites, LearningInfo, LinkState, MAX_FDB_PAGE, OffloadState,
+        PortCounterSet, PortInfo, Reply, Request, SwitchInfo, VersionInfo, VlanInfo, VlanRef,
     },
     offload::Offload,
 };
@@ -99,7 +97,9 @@ impl Master {
             | Request::CheckMsmFailover {}
             | Request::ShowLog { .. }
             | Request::ClearQuarantine {}
-            | Request::InjectFault { .. } => module::module(self, request),
+            | Request::InjectFault { .. } => Err(refuse(
+                "the request concerns the management module, not the switch",
+            )),
             Request::ClearHardware {} => {
                 let removed = self
                     .hardware
@@ -142,13 +142,8 @@ impl Master {
         SwitchInfo {
             name: self.config.switch.clone(),
             uptime_seconds: boot_seconds().saturating_sub(meta.created),
-            modules: vec![ModuleInfo {
-                slot: ModuleSlot::MsmA,
-                role: ModuleRole::Master,
-                pid: std::process::id(),
-                state: SubState::Ready,
-                version: VersionInfo::own().version,
-            }],
+            // The management module knows them.
+            modules: Vec::new(),
             fdb: FdbInfo {
                 size: table.capacity(),
                 used,

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod backplane;
 pub mod because;
+pub mod blackbox;
 pub mod chassis;
 pub mod cli;
 pub mod config_file;
@@ -10,6 +11,7 @@ pub mod ethtool;
 pub mod hw;
 pub mod logbook;
 pub mod master;
+pub mod module;
 pub mod netlink;
 pub mod northbound;
 pub mod offload;

@@ -1,9 +1,12 @@
 //! The master: configuration and interfaces in, hardware out. One value owns all state; every event is a call.
 
+mod takeover;
 mod upkeep;
 
+pub use takeover::Boot;
+
 use crate::{
-    hw::{Hardware, Hook, HwError, shadow_memory},
+    hw::{Hardware, Hook, HwError},
     netlink::{Device, LinkChange, Netlink},
     offload::{self, Choice, Offload},
 };
@@ -19,8 +22,7 @@ use hitless_common::{
 use hitless_ha::audit::{self, Change, Effect};
 use hitless_proto::{
     bridge::{
-        cells,
-        learning::{Adopted, Flush, Learning, Notice, Rules, View},
+        learning::{Flush, Learning, Notice, Rules, View},
         table::Slot,
     },
     config::{Config, PortConfig},
@@ -28,12 +30,7 @@ use hitless_proto::{
     time::Epoch,
 };
 use hitless_wire::control::{self, Protocol};
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::atomic::Ordering, time::Instant};
 use tracing::{debug, error, info, warn};
 
 /// A port as it is now.
@@ -70,8 +67,6 @@ pub struct Master {
     pub repaired: u64,
     /// Whether the configuration in force has changes that its file has not.
     pub unsaved: bool,
-    /// When this master began.
-    pub started: Instant,
     netlink: Netlink,
     /// VLANS as it should be, by VLAN id.
     vlans: Vec<VlanEntry>,
@@ -81,104 +76,49 @@ pub struct Master {
     age_from: Slot,
     audit_from: Slot,
     audit_vlan: u32,
+    /// Whether configuration, ports or VLANs may differ from what the standby was told.
+    tables_changed: bool,
+    /// Whether [`Master::open`] has something to do.
+    opening: bool,
+    /// Whether hooks are taken as the last master chose them.
+    inherits_choices: bool,
+    /// While the failover timer runs: when it ends, and the epoch in which it began.
+    timer: Option<(Instant, Epoch)>,
+    /// Entries that the end of the failover timer deleted.
+    pub timer_deleted: u64,
 }
 
 impl Master {
-    /// Takes mastership: opens or makes the hardware, brings it in line with the configuration and the interfaces
-    /// that there are. Only differences are written.
-    ///
-    /// # Errors
-    /// If the hardware can not be had; nothing is changed then.
-    pub async fn start(
-        config: Config,
-        config_file: PathBuf,
-        netlink: Netlink,
-        log_level: u8,
-    ) -> Result<Self> {
-        let began = Instant::now();
-        let hardware = Hardware::open(config.switch.as_str(), config.fdb.size, log_level)?;
-        let opened = began.elapsed();
-        let generation = hardware.meta.next_generation();
-        let epoch = Epoch::new(hardware.meta.epoch().load(Ordering::Relaxed));
-
-        let vlans = wanted_vlans(&config, &PortSet::EMPTY);
-        let rules = rules(&config, &hardware);
-        let cells =
-            cells::Hardware::new(hardware.fdb).map_err(|e| anyhow::anyhow!("FDB: {e:?}"))?;
-        let began = Instant::now();
-        let enabled = enabled(&config);
-        let view = View {
-            vlans: &vlans,
-            enabled,
-        };
-        let memory =
-            shadow_memory(hardware.fdb.len()).context("memory for the software copy of the FDB")?;
-        let (learning, adopted) =
-            Learning::adopt(cells, hardware.fdb_seed, memory, rules, &view, epoch);
-        let adopting = began.elapsed();
-
-        let ports = config
-            .ports
-            .keys()
-            .map(|&port| (port, PortState::default()))
-            .collect();
-        let mut master = Self {
-            config,
-            config_file,
-            hardware,
-            learning,
-            ports,
-            control_frames: ControlFrames::new(),
-            generation,
-            repaired: 0,
-            unsaved: false,
-            started: Instant::now(),
-            netlink,
-            vlans,
-            enabled,
-            epoch,
-            age_from: Slot::START,
-            audit_from: Slot::START,
-            audit_vlan: 0,
-        };
-        master.report_start(&adopted, opened, adopting);
-        master.reconcile_static();
-        for device in master.netlink.devices().await? {
-            master.note_device(device).await;
-        }
-        master.apply();
-        master.renew_lease();
-        Ok(master)
-    }
-
-    fn report_start(&self, adopted: &Adopted, opened: Duration, adopting: Duration) {
-        if !self.hardware.adopted {
-            info!(switch = %self.config.switch.as_str(), "new hardware: maps and programs are pinned");
-            return;
-        }
-        info!(
-            switch = %self.config.switch.as_str(),
-            generation = self.generation,
-            fdb_entries = adopted.entries,
-            fdb_removed = adopted.dropped(),
-            opened_us = opened.as_micros() as u64,
-            fdb_us = adopting.as_micros() as u64,
-            "adopted the hardware that was forwarding"
-        );
-        let capacity = self.hardware.fdb_buckets * 2;
-        if self.config.fdb.size > capacity {
-            warn!(
-                "fdb.size {} needs a larger table than the {capacity} addresses of the one in use; it takes effect \
-                 after `hitless clear hardware`",
-                self.config.fdb.size
-            );
-        }
-    }
-
     /// Puts another configuration in force; its file is then behind.
     pub fn change_config(&mut self, config: Config) {
         self.config = config;
         self.unsaved = true;
+        self.tables_changed = true;
+    }
+
+    /// Notes that the configuration was saved.
+    pub fn note_saved(&mut self) {
+        self.unsaved = false;
+        self.tables_changed = true;
+    }
+
+    /// Whether configuration, ports or VLANs may have changed since the last call.
+    pub fn take_table_changes(&mut self) -> bool {
+        std::mem::take(&mut self.tables_changed)
+    }
+
+    /// VLANS as it should be, by VLAN id.
+    #[must_use]
+    pub fn vlans(&self) -> &[VlanEntry] {
+        &self.vlans
+    }
+
+    /// Whether frames can pass on a port.
+    #[must_use]
+    pub fn port_is_up(&self, port: PortNo) -> bool {
+        self.ports
+            .get(&port)
+            .is_some_and(|state| self.is_up(port, state))
     }
 
     /// Follows a change of the interfaces.
@@ -247,6 +187,7 @@ impl Master {
         let Some((&port, config)) = found else {
             return renamed;
         };
+        let inherited = self.inherited_choice(port, device.ifindex);
         let Some(state) = self.ports.get_mut(&port) else {
             return renamed;
         };
@@ -260,8 +201,13 @@ impl Master {
             quieten(&device.name);
         }
         if is_new || before.is_some_and(|b| b.far_end != device.far_end) {
-            let facts = offload::facts(&self.netlink, config, &device).await;
-            state.choice = Some(offload::choose(config, &facts));
+            state.choice = match inherited {
+                Some(choice) => Some(choice),
+                None => {
+                    let facts = offload::facts(&self.netlink, config, &device).await;
+                    Some(offload::choose(config, &facts))
+                }
+            };
         }
         let wants_up = config.enabled;
         if (device.admin_up != wants_up || (wants_up && !device.promiscuous))
@@ -286,16 +232,29 @@ impl Master {
         true
     }
 
-    /// Brings the hardware in line with the configuration and the ports. What closes comes first, what opens
-    /// comes last (design invariant 4).
+    /// Brings the hardware in line with the configuration and the ports. What closes comes first; what opens waits
+    /// for [`Master::open`], which comes when the standby knows of it (design invariant 4).
     fn apply(&mut self) {
         self.vlans = wanted_vlans(&self.config, &self.up_ports());
         self.program_vlans(true);
         self.attach_ports();
         self.program_ports();
         self.vlans = wanted_vlans(&self.config, &self.up_ports());
-        self.program_vlans(false);
+        self.tables_changed = true;
+        self.opening = true;
         self.flush_down_ports();
+    }
+
+    /// Whether something that opens waits for [`Master::open`].
+    #[must_use]
+    pub fn opening_waits(&self) -> bool {
+        self.opening
+    }
+
+    /// Lets frames through where they shall pass from now on: the last step of a change.
+    pub fn open(&mut self) {
+        self.opening = false;
+        self.program_vlans(false);
     }
 
     /// The ports on which frames can pass.
@@ -463,6 +422,10 @@ impl Master {
 
     /// Forgets what was learned behind ports on which nothing passes.
     fn flush_down_ports(&mut self) {
+        // Until then nothing is known that could be forgotten.
+        if self.learning.is_settling() {
+            return;
+        }
         let up = self.up_ports();
         let down: Vec<PortNo> = PortNo::all()
             .filter(|p| !up.has(p.get()) && self.learning.learned_on(*p) > 0)
@@ -539,8 +502,9 @@ impl Master {
             .unwrap_or_default()
     }
 
-    /// The forwarding database, and what it may hold.
+    /// The forwarding database, and what it may hold. A database that is still being taken over is finished first.
     pub fn learning_and_view(&mut self) -> (&mut Learning<'static>, View<'_>) {
+        self.finish_settling();
         (
             &mut self.learning,
             View {

@@ -7,7 +7,7 @@ use crate::{
     module::{self, Module, primary::Primary},
     netlink::LinkChanges,
     northbound::{
-        api::{ApiError, ErrorKind, Reply, Response},
+        api::{ApiError, ErrorKind, Reply, Request, Response},
         server::Call,
     },
 };
@@ -190,7 +190,10 @@ fn on_peer_event(module: &mut Module, event: &PeerEvent) {
         PeerEvent::Removed => warn!("the module in the other slot was removed"),
         PeerEvent::Ended { cause, pid, detail } => {
             module.correct_cause(*cause, detail);
-            info!(pid, detail, "the module in the other slot has ended and is started again");
+            info!(
+                pid,
+                detail, "the module in the other slot has ended and is started again"
+            );
         }
     }
 }
@@ -240,10 +243,13 @@ async fn tick(beat: &mut Option<Interval>) {
 fn answer(module: &mut Module, primary: &mut Primary, master: &mut Master, call: Call) -> Next {
     let Call { request, reply } = call;
     // Whether anything is to be looked up that is still being taken over.
-    if !matches!(request, Request::ShowMsmFailover {} | Request::ShowLog { .. }) {
+    if !matches!(
+        request,
+        Request::ShowMsmFailover {} | Request::ShowLog { .. }
+    ) {
         master.finish_settling();
     }
-    let is_change = changes(&request);
+    let is_change = request.is_change();
     let response = match &request {
         Request::CheckMsmFailover {} if primary.is_ready() => {
             primary.check(master, reply);
@@ -300,21 +306,6 @@ fn answer(module: &mut Module, primary: &mut Primary, master: &mut Master, call:
         true => Next::End(End::Cleared),
         false => Next::GoOn,
     }
-}
-
-fn changes(request: &Request) -> bool {
-    !matches!(
-        request,
-        Request::ShowVersion {}
-            | Request::ShowSwitch {}
-            | Request::ShowPorts { .. }
-            | Request::ShowVlan { .. }
-            | Request::ShowFdb { .. }
-            | Request::ShowCounters {}
-            | Request::ShowMsmFailover {}
-            | Request::ShowLog { .. }
-            | Request::CheckMsmFailover {}
-    )
 }
 
 fn take_punts(master: &mut Master, ring: &mut Ring) {

@@ -72,7 +72,7 @@ impl Master {
     pub(super) fn save(&mut self) -> Result<Reply, ApiError> {
         let saved = save::write(&self.config, &self.config_file)
             .map_err(|error| ApiError::new(ErrorKind::NotSaved, error.to_string()))?;
-        self.unsaved = false;
+        self.note_saved();
         info!(file = %saved.file.display(), "the configuration was saved");
         Ok(Reply::Saved(SavedInfo {
             path: saved.file,

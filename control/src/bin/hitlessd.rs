@@ -3,18 +3,24 @@
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use hitless::{
+    backplane::{Backplane, EXIT_REBOOT},
     because::because,
     config_file,
     hw::preflight,
+    logbook::Logbook,
     master::Master,
+    module::{Module, Start, primary::Primary, standby},
     netlink::Netlink,
     northbound::{
         RUN_DIR,
+        api::ModuleRole,
         server::{self, Server},
         socket_path,
     },
     run::{self, End},
 };
+use hitless_ha::slot::ModuleSlot;
+use hitless_proto::config::Config;
 use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
@@ -37,6 +43,10 @@ struct Arguments {
     /// Configuration file (YAML)
     #[arg(long, value_name = "FILE", default_value = "/etc/hitless/hitless.yaml")]
     config: PathBuf,
+
+    /// Slot of this management module
+    #[arg(long, value_name = "SLOT", default_value_t = ModuleSlot::MsmA)]
+    slot: ModuleSlot,
 
     /// Check the configuration file and end
     #[arg(long)]
@@ -75,12 +85,13 @@ enum DatapathLog {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(e) = start_log(&arguments) {
+    let logbook = Logbook::new(arguments.slot);
+    if let Err(e) = start_log(&arguments, &logbook) {
         eprintln!("hitlessd: {e:#}");
         return ExitCode::from(2);
     }
-    match start(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+    match start(&arguments, &logbook) {
+        Ok(code) => code,
         Err(e) => {
             error!("{}", because(e.as_ref()));
             ExitCode::FAILURE
@@ -88,7 +99,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start_log(arguments: &Arguments) -> Result<()> {
+fn start_log(arguments: &Arguments, logbook: &Logbook) -> Result<()> {
     let mut filter =
         EnvFilter::try_new(&arguments.log).with_context(|| format!("--log {:?}", arguments.log))?;
     if !matches!(arguments.datapath_log, DatapathLog::Off) {
@@ -102,7 +113,15 @@ fn start_log(arguments: &Arguments) -> Result<()> {
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(colours);
-    let registry = tracing_subscriber::registry().with(filter);
+    let book = logbook.clone();
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        book.write_panic(panic);
+        default(panic);
+    }));
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(logbook.clone());
     match arguments.log_format {
         LogFormat::Text => registry.with(lines).try_init(),
         LogFormat::Json => registry.with(lines.json()).try_init(),
@@ -110,7 +129,7 @@ fn start_log(arguments: &Arguments) -> Result<()> {
     .context("start the log")
 }
 
-fn start(arguments: &Arguments) -> Result<()> {
+fn start(arguments: &Arguments, logbook: &Logbook) -> Result<ExitCode> {
     let config = config_file::load(&arguments.config)?;
     if arguments.check {
         println!(
@@ -119,44 +138,80 @@ fn start(arguments: &Arguments) -> Result<()> {
             config.vlans.len(),
             config.ports.len()
         );
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     preflight::check()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start the runtime")?;
-    runtime.block_on(async {
-        let (netlink, links) = Netlink::connect()?;
-        let socket = socket_path(Path::new(RUN_DIR), &config.switch);
-        let master = Master::start(
-            config,
-            arguments.config.clone(),
-            netlink,
-            arguments.datapath_log as u8,
-        )
-        .await?;
-        master.hardware.follow_datapath_log()?;
-        // Only now, as the holder of the switch's lock, may this process take the place of a socket.
-        let server = control_socket(&socket)?;
-        let (to_master, calls) = server::channel();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(server.serve(to_master, async {
-            // Sent or dropped: either way it is time.
-            let _ = stopped.await;
-        }));
-        info!(socket = %socket.display(), version = env!("CARGO_PKG_VERSION"), "ready");
-        let end = run::run(master, links, calls).await?;
-        drop(stop);
-        serving
-            .await
-            .context("the control socket's task")?
-            .context("serve the control socket")?;
-        if end == End::Cleared {
-            let _ = socket.parent().map(std::fs::remove_dir);
+    runtime.block_on(module(arguments, config, logbook))
+}
+
+/// Runs a module: finds its role, follows a master, is one.
+async fn module(arguments: &Arguments, config: Config, logbook: &Logbook) -> Result<ExitCode> {
+    let socket = socket_path(Path::new(RUN_DIR), &config.switch);
+    let run_dir = socket.parent().context("the run directory")?.to_path_buf();
+    std::fs::create_dir_all(&run_dir).with_context(|| format!("make {}", run_dir.display()))?;
+    logbook.open(&run_dir);
+    let backplane = Backplane::from_env()?;
+    if let Some(backplane) = &backplane {
+        backplane
+            .install_panic_hook()
+            .context("install the panic hook")?;
+    }
+    let mut module = Module::new(
+        arguments.slot,
+        config,
+        arguments.config.clone(),
+        run_dir.clone(),
+        arguments.datapath_log as u8,
+        backplane,
+    );
+    logbook.set_role(ModuleRole::Standby);
+    let start = match standby::find_role(&mut module).await? {
+        standby::Ended::Master(start) => start,
+        standby::Ended::Stopped => return Ok(ExitCode::SUCCESS),
+    };
+    logbook.set_role(ModuleRole::Master);
+    let (boot, failover) = match start {
+        Start::First(dir) => (module.first(dir), None),
+        Start::TakeOver(takeover) => {
+            let (boot, failover) = module.take_over(*takeover);
+            (boot, Some(failover))
         }
-        Ok(())
-    })
+    };
+    let (netlink, links) = Netlink::connect()?;
+    let master = Master::start(boot, netlink).await?;
+    let mut primary = Primary::new(&module, &master)?;
+    if let Some(failover) = failover {
+        module.took_over(failover, &mut primary);
+    }
+    module.tell_role("master");
+    master.hardware.follow_datapath_log()?;
+    // Only now, as the holder of the switch's lock, may this process take the place of a socket.
+    let server = control_socket(&socket)?;
+    let (to_master, calls) = server::channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(server.serve(to_master, async {
+        // Sent or dropped: either way it is time.
+        let _ = stopped.await;
+    }));
+    info!(socket = %socket.display(), slot = %module.slot, version = env!("CARGO_PKG_VERSION"), "ready");
+    let end = run::run(&mut module, master, primary, links, calls).await?;
+    if end == End::Reboot {
+        // At once: the standby waits for the end of this process.
+        std::process::exit(EXIT_REBOOT);
+    }
+    drop(stop);
+    serving
+        .await
+        .context("the control socket's task")?
+        .context("serve the control socket")?;
+    if end == End::Cleared {
+        let _ = std::fs::remove_dir(&run_dir);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Makes the control socket, and its directory if need be.

@@ -164,13 +164,12 @@ pub struct Hardware {
 }
 
 impl Hardware {
-    /// Takes mastership of a switch and opens its hardware; makes it if there is none.
+    /// Opens the hardware of a switch; makes it if there is none.
     ///
     /// # Errors
-    /// If another hitlessd is master, if what stands there is not ours, or if the kernel refuses something. The
+    /// If what stands there is not ours, or if the kernel refuses something. The
     /// hardware that stands there is unharmed.
-    pub fn open(switch: &str, fdb_size: u32, log_level: u8) -> Result<Self, HwError> {
-        let dir = pins::SwitchDir::lock(switch)?;
+    pub fn open(dir: pins::SwitchDir, fdb_size: u32, log_level: u8) -> Result<Self, HwError> {
         match dir.present()? {
             pins::Present::Ours => Self::adopt(dir, log_level),
             pins::Present::Nothing => Self::create(dir, fdb_size, log_level),

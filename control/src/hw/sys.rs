@@ -1,5 +1,6 @@
 //! The system calls that aya does not have: what a link is attached to, and mapping a map into memory.
 
+use aya::Pod;
 use hitless_proto::bridge::{cells::BucketCells, shadow::ShadowBucket};
 use std::{
     ffi::CString,
@@ -15,6 +16,7 @@ use std::{
 
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
 const BPF_LINK_DETACH: libc::c_long = 34;
 
 /// `union bpf_attr` as BPF_OBJ_GET reads it.
@@ -43,6 +45,67 @@ struct LinkInfo {
     padding: u32,
     ifindex: u32,
     rest: [u32; 11],
+}
+
+/// `union bpf_attr` as BPF_MAP_LOOKUP_BATCH reads it.
+#[repr(C)]
+struct BatchRequest {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// Every value of an array map, in one system call.
+///
+/// # Errors
+/// What `bpf(2)` says, and if it gives fewer values than asked for.
+pub fn read_array<V: Pod + Default>(map: BorrowedFd<'_>, entries: u32) -> io::Result<Vec<V>> {
+    // The kernel copies whole values, rounded up to eight bytes.
+    if !size_of::<V>().is_multiple_of(8) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut keys = vec![0u32; entries as usize];
+    let mut values = vec![V::default(); entries as usize];
+    let mut next = 0u64;
+    let mut request = BatchRequest {
+        in_batch: 0,
+        out_batch: (&raw mut next) as u64,
+        keys: keys.as_mut_ptr() as u64,
+        values: values.as_mut_ptr() as u64,
+        count: entries,
+        map_fd: map.as_raw_fd() as u32,
+        element_flags: 0,
+        flags: 0,
+    };
+    // SAFETY: the request and what it points to live across the call; keys and values have room for `count` entries
+    // of the map's sizes (the caller has checked its shape), and any bits are a value.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_MAP_LOOKUP_BATCH,
+            &raw mut request,
+            size_of::<BatchRequest>(),
+        )
+    };
+    // ENOENT: the end of the map was reached, as it should be.
+    if result < 0 {
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::ENOENT) {
+            return Err(error);
+        }
+    }
+    if request.count != entries {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            format!("{} of {entries} values", request.count),
+        ));
+    }
+    Ok(values)
 }
 
 /// What a pinned link of ours is attached to.

@@ -1,6 +1,6 @@
 //! Tables indexed by a small number, each with its software copy: only differences are written, and counted.
 
-use super::{HwError, pins};
+use super::{HwError, pins, sys};
 use aya::{
     Pod,
     maps::{Array, MapData},
@@ -14,6 +14,7 @@ use hitless_common::{
         ports::{PortEntry, home_slot},
     },
 };
+use std::os::fd::AsFd;
 
 /// An array map and what it holds.
 pub struct Table<V: Pod> {
@@ -23,18 +24,21 @@ pub struct Table<V: Pod> {
     writes: u64,
 }
 
-impl<V: Pod + PartialEq> Table<V> {
+impl<V: Pod + PartialEq + Default> Table<V> {
     /// Reads the whole map into the software copy.
     ///
     /// # Errors
     /// If the map can not be read.
     pub fn adopt(name: &'static str, map: MapData) -> Result<Self, HwError> {
+        let entries = map.info().map(|info| info.max_entries());
+        let entries = entries.map_err(|source| HwError::Map { name, source })?;
+        let installed =
+            sys::read_array(map.fd().as_fd(), entries).map_err(|source| HwError::Io {
+                what: format!("read map {name}"),
+                source,
+            })?;
         let array =
             Array::try_from(pins::as_array(map)).map_err(|source| HwError::Map { name, source })?;
-        let installed = (0..array.len())
-            .map(|i| array.get(&i, 0))
-            .collect::<Result<_, _>>()
-            .map_err(|source| HwError::Map { name, source })?;
         Ok(Self {
             name,
             array,

@@ -41,6 +41,12 @@ impl Master {
         );
         // Sources that were reported and refused come up again.
         self.end_learn_round();
+        self.review_choices().await;
+        // What is still being taken over is compared anyway, and nothing of it is old.
+        if self.learning.is_settling() {
+            return;
+        }
+        self.look_at_timer();
         self.age().await;
         self.audit().await;
         if self.epoch.get().is_multiple_of(FAR_END_SECONDS) {

@@ -155,6 +155,16 @@ impl<'hw> Mirror<'hw> {
         self.shadow[slot.bucket() as usize].copied(slot.index())
     }
 
+    /// What the hardware itself holds, without its free slots.
+    pub fn hardware_entries(&self) -> impl Iterator<Item = (Slot, FdbEntry)> + '_ {
+        (0..self.hardware.buckets()).flat_map(|bucket| {
+            let entries = self.hardware.bucket(bucket).into_iter().enumerate();
+            entries
+                .filter(|(_, entry)| entry.key != FdbKey::FREE)
+                .map(move |(index, entry)| (Slot::new(bucket, index), entry))
+        })
+    }
+
     /// The copy itself and the hardware, for what brings them together.
     pub(super) const fn parts(&mut self) -> (&mut [ShadowBucket], Hardware<'hw>) {
         (self.shadow, self.hardware)

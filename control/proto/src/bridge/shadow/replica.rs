@@ -63,6 +63,12 @@ impl<'m> Replica<'m> {
         replica
     }
 
+    /// Buckets of the table.
+    #[must_use]
+    pub const fn buckets(&self) -> usize {
+        self.buckets.len()
+    }
+
     /// Keys in the copy.
     #[must_use]
     pub const fn len(&self) -> u32 {
@@ -112,6 +118,14 @@ impl<'m> Replica<'m> {
         bucket.keys[index] = FdbKey::FREE;
         self.len -= u32::from(used);
         Ok(())
+    }
+
+    /// What is in a slot; `None` if it is free or beyond the end.
+    #[must_use]
+    pub fn get(&self, slot: Slot) -> Option<Copied> {
+        self.buckets
+            .get(slot.bucket() as usize)?
+            .copied(slot.index())
     }
 
     /// The used slots, in their order.

@@ -1,0 +1,423 @@
+//! One of the two management modules of a switch: what it is in either role.
+//!
+//! A module that gets the switch's role lock is master ([`primary`]); the other one follows it ([`standby`]) until it
+//! takes over. A master never becomes a standby: it ends, and its slot starts a new module.
+
+pub mod database;
+pub mod fence;
+pub mod history;
+pub mod link;
+pub mod primary;
+pub mod standby;
+
+mod answer;
+mod records;
+
+pub use answer::modules;
+
+use crate::{
+    backplane::{self, Backplane, PeerEvent},
+    hw::pins::SwitchDir,
+    master::{Boot, Master},
+    northbound::api::{
+        ApiError, ErrorKind, FailoverInfo, FailoverStartedInfo, QuarantinedInput, Reply, Request,
+    },
+};
+use anyhow::Result;
+use history::History;
+use hitless_ha::{
+    cause::Cause,
+    link::Hello,
+    monitor::{ConfigFrom, Situation, StateFrom, Verdict},
+    slot::ModuleSlot,
+    state::States,
+};
+use hitless_proto::config::{Config, LinkAction};
+use primary::Primary;
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use tracing::{info, warn};
+
+/// How a module was started, and what it has whatever its role.
+pub struct Module {
+    /// Its slot.
+    pub slot: ModuleSlot,
+    /// The configuration in its own file when it was started.
+    pub own_config: Config,
+    /// That file.
+    pub config_file: PathBuf,
+    /// The switch's run directory.
+    pub run_dir: PathBuf,
+    /// Level of the data path's debug log.
+    pub datapath_log: u8,
+    /// The line to hitless-boot, if that started us.
+    pub backplane: Option<Backplane>,
+    /// Whether the other slot has a module, as far as hitless-boot has said.
+    pub peer_present: bool,
+    /// The failovers of this switch.
+    pub history: History,
+    /// When this process started.
+    pub started: Instant,
+    /// While hitless-boot may still tell why the last master ended.
+    provisional: Option<Instant>,
+}
+
+/// Time for hitless-boot to tell a better cause of a failover than that the link broke.
+const CAUSE_WAIT: Duration = Duration::from_secs(5);
+
+/// What rebooting a slot means.
+pub enum Reboot {
+    /// The other slot's module is started again.
+    Other,
+    /// This module hands over and is started again.
+    Own(Cause),
+}
+
+impl Module {
+    /// A module that has just been started.
+    #[must_use]
+    pub fn new(
+        slot: ModuleSlot,
+        own_config: Config,
+        config_file: PathBuf,
+        run_dir: PathBuf,
+        datapath_log: u8,
+        backplane: Option<Backplane>,
+    ) -> Self {
+        Self {
+            slot,
+            own_config,
+            config_file,
+            history: History::read(&run_dir),
+            run_dir,
+            datapath_log,
+            backplane,
+            peer_present: false,
+            started: Instant::now(),
+            provisional: None,
+        }
+    }
+
+    /// What the first master begins with.
+    #[must_use]
+    pub fn first(&self, dir: SwitchDir) -> Boot {
+        Boot {
+            config: self.own_config.clone(),
+            config_file: self.config_file.clone(),
+            unsaved: false,
+            dir,
+            slot: self.slot,
+            datapath_log: self.datapath_log,
+            fdb: None,
+            failover: false,
+            reset_links: false,
+            flush: false,
+        }
+    }
+
+    /// What a master begins with that takes the place of another one, and what is to be said of it.
+    pub fn take_over(&mut self, takeover: Takeover) -> (Boot, Failover) {
+        let Takeover {
+            dir,
+            mut database,
+            states,
+            from,
+            cause,
+            cause_is_provisional,
+            detail,
+            verdict,
+            noticed,
+        } = takeover;
+        self.provisional = cause_is_provisional.then(|| Instant::now() + CAUSE_WAIT);
+        let known = standby::summary(&database);
+        let mut boot = self.first(dir);
+        boot.failover = true;
+        if verdict.config == ConfigFrom::Checkpoint
+            && let (Some(running), Some(record)) = (database.running(), &database.config)
+        {
+            boot.config = running.clone();
+            boot.unsaved = !record.saved;
+        }
+        boot.fdb = match verdict.state {
+            StateFrom::Checkpoint => database.fdb.take(),
+            StateFrom::Hardware | StateFrom::Nothing => None,
+        };
+        boot.flush = verdict.state == StateFrom::Nothing;
+        boot.reset_links = boot.config.msm_failover.link_action == LinkAction::TakeLinksDown;
+        let why = verdict
+            .not_hitless
+            .map(|why| format!("not hitless: {why}; discarded: {}", verdict.discards()));
+        match &why {
+            None => info!(%cause, %from, known, "taking over"),
+            Some(why) => warn!(%cause, %from, known, "taking over, {why}"),
+        }
+        let detail: Vec<String> = detail.into_iter().chain(why).collect();
+        let info = FailoverInfo {
+            hitless: verdict.is_hitless(),
+            detail: (!detail.is_empty()).then(|| detail.join("; ")),
+            ..history::failover(cause, from, self.slot)
+        };
+        let failover = Failover {
+            info,
+            noticed,
+            states,
+        };
+        (boot, failover)
+    }
+
+    /// Notes that the new master is in charge.
+    pub fn took_over(&mut self, failover: Failover, primary: &mut Primary) {
+        let mut info = failover.info;
+        info.duration_us = failover.noticed.elapsed().as_micros() as u64;
+        info!(
+            cause = %info.cause,
+            us = info.duration_us,
+            hitless = info.hitless,
+            "this module is master now"
+        );
+        primary.was = Some(failover.states);
+        self.history.refresh();
+        self.history.add(info);
+    }
+
+    /// hitless-boot tells why a module ended: perhaps the master before.
+    pub fn correct_cause(&mut self, end: backplane::Cause, detail: &str) {
+        if self
+            .provisional
+            .take()
+            .is_some_and(|until| Instant::now() < until)
+        {
+            let cause = cause_of(end);
+            info!(%cause, detail, "the cause of the failover");
+            self.history.correct(cause, Some(detail.to_owned()));
+        }
+    }
+
+    /// Whether the operator's failover can be made.
+    pub fn start_failover(
+        &self,
+        primary: &Primary,
+        master: &Master,
+        force: bool,
+    ) -> Result<Reply, ApiError> {
+        let refuse = |why: String| Err(ApiError::new(ErrorKind::Refused, why));
+        let Some(sender) = primary.sender() else {
+            return refuse(format!(
+                "{} is master and there is no standby that could take over; `show msm-failover` shows both slots",
+                self.slot
+            ));
+        };
+        if !sender.ready() && !force {
+            let missing: Vec<String> = sender
+                .states()
+                .iter()
+                .filter(|(_, status)| status.current.state != hitless_ha::state::SubState::Ready)
+                .map(|(subsystem, status)| {
+                    format!(
+                        "{} is {} ({})",
+                        subsystem.name(),
+                        status.current.state,
+                        status.current.reason
+                    )
+                })
+                .collect();
+            return refuse(format!(
+                "the standby is not ready: {}; wait until `show msm-failover` says ready, or lose what is missing \
+                 with --force",
+                missing.join(", ")
+            ));
+        }
+        Ok(Reply::FailoverStarted(FailoverStartedInfo {
+            from: self.slot,
+            to: self.slot.other(),
+            generation: master.generation,
+        }))
+    }
+
+    /// Starts a slot again.
+    pub fn reboot(
+        &self,
+        primary: &Primary,
+        master: &Master,
+        slot: ModuleSlot,
+        hard_reset: bool,
+    ) -> Result<Reboot, ApiError> {
+        let Some(backplane) = &self.backplane else {
+            return Err(ApiError::new(
+                ErrorKind::Refused,
+                format!(
+                    "no hitless-boot runs in {} that could start hitlessd again; end and start it yourself",
+                    self.slot
+                ),
+            ));
+        };
+        if slot != self.slot {
+            if !self.peer_present {
+                return Err(ApiError::new(
+                    ErrorKind::NotFound,
+                    format!("slot {slot} is empty: no hitless-boot runs in it"),
+                ));
+            }
+            backplane.reset_peer();
+            return Ok(Reboot::Other);
+        }
+        if hard_reset {
+            master
+                .hardware
+                .clear()
+                .map_err(|e| ApiError::new(ErrorKind::Hardware, e.to_string()))?;
+            warn!("hard reset: the hardware is taken down and built anew");
+            return Ok(Reboot::Own(Cause::HardReset));
+        }
+        if primary.sender().is_some() && !primary.is_ready() {
+            self.start_failover(primary, master, false)?;
+        }
+        Ok(Reboot::Own(Cause::OperatorCommand))
+    }
+
+    /// Answers what concerns modules; `None` for anything else.
+    pub fn answer_own(
+        &mut self,
+        primary: &Primary,
+        master: &Master,
+        request: &Request,
+    ) -> Option<Result<Reply, ApiError>> {
+        Some(match request {
+            Request::ShowMsmFailover {} => Ok(Reply::MsmFailover(Box::new(answer::show(
+                self, primary, master,
+            )))),
+            Request::ShowLog { .. } => answer::log(self, request).map(Reply::Log),
+            Request::CheckMsmFailover {} => Err(answer::no_standby(
+                "there is no standby that is ready and could be compared with; `show msm-failover` shows both slots",
+            )),
+            Request::ClearQuarantine {} => Ok(Reply::QuarantineCleared { removed: 0 }),
+            Request::InjectFault { fault } => answer::inject(fault),
+            _ => return None,
+        })
+    }
+
+    /// Inputs that ended two masters.
+    fn quarantined(&self) -> Vec<QuarantinedInput> {
+        Vec::new()
+    }
+
+    /// Milliseconds since this module was started: the clock of everything between modules.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    /// The socket on which a master waits for a standby.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        socket(&self.run_dir)
+    }
+
+    /// How this module introduces itself.
+    #[must_use]
+    pub fn hello(&self) -> Hello {
+        Hello {
+            image: std::env::current_exe()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default(),
+            ..Hello::new(
+                self.slot,
+                env!("CARGO_PKG_VERSION"),
+                self.own_config.switch.as_str(),
+                std::process::id(),
+            )
+        }
+    }
+
+    /// The next thing that hitless-boot tells of the other slot; never without one.
+    pub async fn peer_event(&self) -> PeerEvent {
+        match &self.backplane {
+            Some(backplane) => backplane.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells hitless-boot what this module is.
+    pub fn tell_role(&self, role: &str) {
+        if let Some(backplane) = &self.backplane {
+            backplane.state(role, env!("CARGO_PKG_VERSION"));
+        }
+    }
+
+    /// Notes whether the other slot has a module.
+    pub fn note_peer(&mut self, event: &PeerEvent) {
+        self.peer_present = !matches!(event, PeerEvent::Removed);
+    }
+}
+
+fn socket(run_dir: &Path) -> PathBuf {
+    run_dir.join("modules.sock")
+}
+
+/// The cause of a failover by what hitless-boot reports of a module's end.
+#[must_use]
+pub fn cause_of(end: backplane::Cause) -> Cause {
+    match end {
+        backplane::Cause::Watchdog => Cause::WatchdogTimeout,
+        backplane::Cause::Reset => Cause::HardReset,
+        backplane::Cause::Exit | backplane::Cause::Signal | backplane::Cause::Panic => {
+            Cause::SoftwareException
+        }
+    }
+}
+
+/// What a standby takes over with.
+pub struct Takeover {
+    /// The switch's directory, and with it mastership.
+    pub dir: SwitchDir,
+    /// What it knows of the last master's state.
+    pub database: database::Memory,
+    /// How far that was transferred.
+    pub states: States,
+    /// Who was master, if that is known.
+    pub from: ModuleSlot,
+    /// Why.
+    pub cause: Cause,
+    /// Whether hitless-boot may still tell a better cause.
+    pub cause_is_provisional: bool,
+    /// More about the cause.
+    pub detail: Option<String>,
+    /// Whether anything is lost.
+    pub verdict: Verdict,
+    /// When the loss was noticed.
+    pub noticed: Instant,
+}
+
+/// A failover that is under way.
+pub struct Failover {
+    info: FailoverInfo,
+    noticed: Instant,
+    states: States,
+}
+
+/// How a module becomes master.
+pub enum Start {
+    /// As the first one: with its own configuration and the hardware as it is.
+    First(SwitchDir),
+    /// In the place of a master that was lost.
+    TakeOver(Box<Takeover>),
+}
+
+/// Time for a fenced master to be gone. What keeps a killed process alive is a broken device.
+const FENCE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The settings as the verdict wants them.
+fn verdict(config: &Config, situation: &Situation<'_>) -> Verdict {
+    use hitless_proto::config::SlaveConfig;
+    let settings = &config.msm_failover;
+    hitless_ha::monitor::verdict(
+        situation,
+        &hitless_ha::monitor::Settings {
+            inherited: settings.slave_config == SlaveConfig::Inherited,
+            preserve: settings.preservation_level().is_hitless(),
+            freshness_ms: settings.freshness_ms.into(),
+        },
+    )
+}

@@ -1,0 +1,216 @@
+//! A standby's temporary database: what its master told it. It takes part in nothing until a takeover.
+
+use super::records::{copied, fdb_record};
+use crate::{config_file, hw::shadow_memory};
+use hitless_common::{PortNo, VlanId};
+use hitless_ha::{
+    digest::Digest,
+    receiver::{Database, Store},
+    record::{ConfigRecord, FdbRecord, PortRecord, Record, VlanRecord},
+    schema::Subsystem,
+    state::Reason,
+};
+use hitless_proto::{
+    bridge::{shadow::Replica, table::Slot},
+    config::Config,
+};
+use std::{collections::BTreeMap, path::Path};
+use tracing::error;
+
+/// The records, by subsystem.
+#[derive(Default)]
+pub struct Memory {
+    /// The running configuration.
+    pub config: Option<ConfigRecord>,
+    /// The same, checked.
+    running: Option<Config>,
+    /// The ports.
+    pub ports: BTreeMap<PortNo, PortRecord>,
+    /// The VLANs.
+    pub vlans: BTreeMap<VlanId, VlanRecord>,
+    /// The forwarding database, once its size is known.
+    pub fdb: Option<Replica<'static>>,
+    /// Buckets of the forwarding database.
+    fdb_buckets: u32,
+}
+
+impl Memory {
+    /// Makes room for a forwarding database of so many buckets. What was known of one of another size is forgotten;
+    /// memory of the same size is used again.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn size_fdb(&mut self, buckets: u32) -> std::io::Result<()> {
+        if self.fdb.is_none() || self.fdb_buckets != buckets {
+            self.fdb = Some(Replica::new(shadow_memory(buckets as usize)?));
+            self.fdb_buckets = buckets;
+        }
+        Ok(())
+    }
+
+    /// The running configuration of the master, once it is known.
+    #[must_use]
+    pub const fn running(&self) -> Option<&Config> {
+        self.running.as_ref()
+    }
+
+    /// Records of a subsystem.
+    #[must_use]
+    pub fn count(&self, subsystem: Subsystem) -> u64 {
+        match subsystem {
+            Subsystem::Config => self.config.is_some().into(),
+            Subsystem::Ports => self.ports.len() as u64,
+            Subsystem::Vlans => self.vlans.len() as u64,
+            Subsystem::Fdb => self.fdb.as_ref().map_or(0, |fdb| fdb.len().into()),
+            Subsystem::Module => 0,
+        }
+    }
+}
+
+impl Store<ConfigRecord> for Memory {
+    fn put(&mut self, record: ConfigRecord) -> Result<(), Reason> {
+        let running = config_file::parse(&record.document, Path::new(&record.file));
+        let running = running.map_err(|e| {
+            error!("the master's configuration can not be used by this version: {e}");
+            Reason::ConfigFailed
+        })?;
+        self.running = Some(running);
+        self.config = Some(record);
+        Ok(())
+    }
+
+    fn delete(&mut self, (): ()) -> Result<(), Reason> {
+        (self.config, self.running) = (None, None);
+        Ok(())
+    }
+
+    fn find(&self, (): ()) -> Option<ConfigRecord> {
+        self.config.clone()
+    }
+}
+
+impl Store<PortRecord> for Memory {
+    fn put(&mut self, record: PortRecord) -> Result<(), Reason> {
+        self.ports.insert(record.port, record);
+        Ok(())
+    }
+
+    fn delete(&mut self, port: PortNo) -> Result<(), Reason> {
+        self.ports.remove(&port);
+        Ok(())
+    }
+
+    fn find(&self, port: PortNo) -> Option<PortRecord> {
+        self.ports.get(&port).cloned()
+    }
+}
+
+impl Store<VlanRecord> for Memory {
+    fn put(&mut self, record: VlanRecord) -> Result<(), Reason> {
+        self.vlans.insert(record.vlan, record);
+        Ok(())
+    }
+
+    fn delete(&mut self, vlan: VlanId) -> Result<(), Reason> {
+        self.vlans.remove(&vlan);
+        Ok(())
+    }
+
+    fn find(&self, vlan: VlanId) -> Option<VlanRecord> {
+        self.vlans.get(&vlan).cloned()
+    }
+}
+
+impl Store<FdbRecord> for Memory {
+    #[inline]
+    fn put(&mut self, record: FdbRecord) -> Result<(), Reason> {
+        let fdb = self.fdb.as_mut().ok_or(Reason::Memory)?;
+        fdb.put(Slot::numbered(record.slot), &copied(&record)?)
+            .map_err(|_| Reason::CommError)
+    }
+
+    fn delete(&mut self, slot: u32) -> Result<(), Reason> {
+        let fdb = self.fdb.as_mut().ok_or(Reason::Memory)?;
+        fdb.free(Slot::numbered(slot))
+            .map_err(|_| Reason::CommError)
+    }
+
+    fn find(&self, slot: u32) -> Option<FdbRecord> {
+        let slot = Slot::numbered(slot);
+        let copied = self.fdb.as_ref()?.get(slot)?;
+        fdb_record(slot, &copied)
+    }
+}
+
+impl Database for Memory {
+    fn clear(&mut self, subsystem: Subsystem) {
+        match subsystem {
+            Subsystem::Config => (self.config, self.running) = (None, None),
+            Subsystem::Ports => self.ports.clear(),
+            Subsystem::Vlans => self.vlans.clear(),
+            Subsystem::Fdb => {
+                if let Some(fdb) = &mut self.fdb {
+                    fdb.clear();
+                }
+            }
+            Subsystem::Module => {}
+        }
+    }
+
+    fn digest(&self, subsystem: Subsystem) -> Digest {
+        match subsystem {
+            Subsystem::Config => self.config.iter().map(Record::hash).collect(),
+            Subsystem::Ports => self.ports.values().map(Record::hash).collect(),
+            Subsystem::Vlans => self.vlans.values().map(Record::hash).collect(),
+            Subsystem::Fdb => {
+                let slots = self.fdb.iter().flat_map(Replica::iter);
+                slots
+                    .filter_map(|(slot, copied)| fdb_record(slot, &copied))
+                    .map(|record| record.hash())
+                    .collect()
+            }
+            Subsystem::Module => Digest::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hitless_common::Mac;
+
+    fn entry(slot: u32, port: u16) -> FdbRecord {
+        FdbRecord {
+            slot,
+            vlan: VlanId::MIN,
+            mac: Mac([2, 0, 0, 0, 0, slot as u8]),
+            port,
+            flags: 0,
+            moves: 3,
+            since: 7,
+            held: true,
+        }
+    }
+
+    #[test]
+    fn addresses_need_a_table_and_a_slot_in_it() {
+        let mut memory = Memory::default();
+        assert_eq!(memory.put(entry(1, 1)), Err(Reason::Memory));
+        memory.size_fdb(2).unwrap();
+        assert_eq!(memory.put(entry(8, 1)), Err(Reason::CommError));
+        memory.put(entry(7, 1)).unwrap();
+        assert_eq!(Store::<FdbRecord>::find(&memory, 7), Some(entry(7, 1)));
+        assert_eq!(memory.count(Subsystem::Fdb), 1);
+        let digest = memory.digest(Subsystem::Fdb);
+        memory.size_fdb(2).unwrap();
+        assert_eq!(memory.digest(Subsystem::Fdb), digest, "the same table");
+        Store::<FdbRecord>::delete(&mut memory, 7).unwrap();
+        assert_eq!(memory.digest(Subsystem::Fdb), Digest::default());
+        memory.put(entry(0, 2)).unwrap();
+        memory.clear(Subsystem::Fdb);
+        assert_eq!(memory.count(Subsystem::Fdb), 0);
+        memory.put(entry(0, 2)).unwrap();
+        memory.size_fdb(4).unwrap();
+        assert_eq!(memory.count(Subsystem::Fdb), 0, "another table");
+    }
+}

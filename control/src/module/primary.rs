@@ -1,0 +1,761 @@
+//! The master's side of redundancy: the standby that is attached, what it is told, and what waits for its answer.
+
+use super::{
+    Module,
+    history::unix_ms,
+    link::{Link, Read, listen},
+    records::{config_record, fdb_record, port_record, vlan_record},
+};
+use crate::{
+    master::Master,
+    northbound::api::{CheckedTable, MsmCheckInfo, Reply, Response, TransferInfo},
+};
+use anyhow::{Context, Result};
+use hitless_common::{PortNo, VlanId, map::vlans::VlanEntry};
+use hitless_ha::{
+    cause::Cause,
+    digest::{self, Digest},
+    link::{Hello, refusal},
+    message::TransactionId,
+    record::{ConfigRecord, FdbRecord, PortRecord, Record, VlanRecord},
+    schema::Subsystem,
+    sender::{Event, FallBack, Limits, Open, Sender},
+    state::{States, SubState},
+};
+use hitless_proto::bridge::table::Slot;
+use std::{
+    collections::BTreeMap,
+    io,
+    time::{Duration, Instant},
+};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::oneshot,
+};
+use tracing::{debug, error, info, warn};
+
+/// Changed slots of the FDB that may wait for the next bracket.
+const MAX_CHANGES: usize = 1 << 18;
+/// Buckets of the FDB that one step of a bulk transfer looks at: less than a millisecond.
+const BULK_BUCKETS: u32 = 8_192;
+/// Time that a change which lets frames through waits for the standby (design invariant 4).
+const OPENING_WAIT: Duration = Duration::from_millis(50);
+/// Time that an answer to an operator waits for the standby to have the change.
+const ANSWER_WAIT: Duration = Duration::from_millis(500);
+/// Age of an unacknowledged bracket at which the standby is dropped to a new transfer.
+const LAG_LIMIT_MS: u64 = 2_000;
+/// Reads handled before anything else gets its turn.
+const READS: usize = 4;
+
+/// An answer that is held until the standby has the change.
+struct Held {
+    reply: oneshot::Sender<Response>,
+    response: Response,
+    from: TransactionId,
+    deadline: Instant,
+}
+
+/// A check that waits for the standby's digests.
+struct Check {
+    reply: oneshot::Sender<Response>,
+    tables: Vec<(Subsystem, Digest, Option<Digest>)>,
+}
+
+/// The standby and what it was told.
+struct Attached {
+    link: Link,
+    sender: Sender,
+    config: Option<ConfigRecord>,
+    ports: BTreeMap<PortNo, PortRecord>,
+    vlans: Vec<VlanEntry>,
+    /// The bucket at which the bulk transfer of the FDB goes on.
+    fdb_next: u32,
+    /// Counts when the transfer of everything began.
+    counted: (u64, u64),
+}
+
+/// See the module.
+pub struct Primary {
+    listener: UnixListener,
+    hello: Hello,
+    standby: Option<Attached>,
+    /// What opens waits for this bracket, and no longer than this.
+    opening: Option<(TransactionId, Instant)>,
+    held: Vec<Held>,
+    checks: Vec<Check>,
+    slots: Vec<Slot>,
+    /// The last transfer of everything.
+    pub last_transfer: Option<TransferInfo>,
+    /// How far this module was as a standby, if it was one.
+    pub was: Option<States>,
+}
+
+impl Primary {
+    /// Waits for a standby from now on.
+    ///
+    /// # Errors
+    /// If the socket can not be made.
+    pub fn new(module: &Module, master: &Master) -> Result<Self> {
+        let path = module.socket();
+        let listener = listen(&path).with_context(|| format!("listen at {}", path.display()))?;
+        let mut hello = module.hello();
+        hello.fdb_buckets = master.hardware.fdb_buckets;
+        hello.fdb_seed = master.hardware.fdb_seed;
+        Ok(Self {
+            listener,
+            hello,
+            standby: None,
+            opening: None,
+            held: Vec::new(),
+            checks: Vec::new(),
+            slots: Vec::new(),
+            last_transfer: None,
+            was: None,
+        })
+    }
+
+    /// The sender to the standby that is attached.
+    #[must_use]
+    pub fn sender(&self) -> Option<&Sender> {
+        self.standby.as_ref().map(|standby| &standby.sender)
+    }
+
+    /// Records of a subsystem that the standby was told.
+    #[must_use]
+    pub fn records_told(&self, subsystem: Subsystem, master: &Master) -> u64 {
+        let Some(standby) = &self.standby else {
+            return 0;
+        };
+        match subsystem {
+            Subsystem::Config => standby.config.is_some().into(),
+            Subsystem::Ports => standby.ports.len() as u64,
+            Subsystem::Vlans => {
+                let nothing = VlanEntry::default();
+                standby.vlans.iter().filter(|v| **v != nothing).count() as u64
+            }
+            Subsystem::Fdb if standby.sender.status(subsystem).current.state == SubState::Ready => {
+                master.learning.table().len().into()
+            }
+            Subsystem::Fdb | Subsystem::Module => 0,
+        }
+    }
+
+    /// Whether a standby could take over hitlessly now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.sender().is_some_and(Sender::ready)
+    }
+
+    /// The next module that connects.
+    pub async fn connection(&self) -> io::Result<UnixStream> {
+        self.listener.accept().await.map(|(stream, _)| stream)
+    }
+
+    /// Waits until the standby has said something, or takes more.
+    pub async fn ready(&self) -> io::Result<()> {
+        match &self.standby {
+            Some(standby) => {
+                let writing = !standby.sender.outgoing().is_empty();
+                standby.link.ready(writing).await
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// When something stops waiting for the standby.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let held = self.held.iter().map(|held| held.deadline);
+        held.chain(self.opening.map(|(_, deadline)| deadline)).min()
+    }
+
+    /// Takes a module as standby, unless there is one.
+    pub fn attach(&mut self, stream: UnixStream, now: u64) {
+        if let Some(standby) = &self.standby {
+            let slot = standby.sender.peer().map_or_else(
+                || "a module that has not introduced itself".to_owned(),
+                |peer| peer.slot.to_string(),
+            );
+            warn!("a further module wants to be standby and is refused: {slot} is");
+            let _ = stream.try_write(&refusal(&format!(
+                "{slot} is the standby; a switch has one"
+            )));
+            return;
+        }
+        match Link::new(stream) {
+            Ok(link) => {
+                self.standby = Some(Attached {
+                    link,
+                    sender: Sender::new(now, &self.hello, Limits::default()),
+                    config: None,
+                    ports: BTreeMap::new(),
+                    vlans: Vec::new(),
+                    fdb_next: 0,
+                    counted: (0, 0),
+                });
+            }
+            Err(e) => warn!("a module connected and was gone at once: {e}"),
+        }
+    }
+
+    /// Lets the standby go: it is gone, or is not understood.
+    fn detach(&mut self, master: &mut Master, why: &str) {
+        let Some(standby) = self.standby.take() else {
+            return;
+        };
+        let slot = standby.sender.peer().map(|peer| peer.slot.to_string());
+        let slot = slot.as_deref().unwrap_or("a module without a name");
+        warn!(standby = slot, "the standby is lost: {why}");
+        master.learning.follow(0);
+        self.settle_debts(master, true);
+        for check in self.checks.drain(..) {
+            let _ = check
+                .reply
+                .send(super::answer::no_standby("the standby was lost during the check").into());
+        }
+    }
+
+    /// Reads what the standby has said, and acts on it.
+    pub fn read(&mut self, module: &Module, master: &mut Master) {
+        for _ in 0..READS {
+            let Some(standby) = &mut self.standby else {
+                return;
+            };
+            match standby.link.read() {
+                Ok(Read::Nothing) => return,
+                Ok(Read::Closed) => return self.detach(master, "its link is closed"),
+                Err(e) => return self.detach(master, &e.to_string()),
+                Ok(Read::Octets(octets)) => {
+                    let received = standby.link.received(octets);
+                    let understood = standby.sender.receive(module.now_ms(), received);
+                    let events = standby.sender.take_events();
+                    for event in events {
+                        self.event(module, master, event);
+                    }
+                    if let Err(e) = understood {
+                        self.detach(master, &format!("what it says is not understood: {e}"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, module: &Module, master: &mut Master, event: Event) {
+        match event {
+            Event::Hello(peer) => {
+                if peer.slot == module.slot {
+                    self.refuse(&format!("{} is the master's own slot", peer.slot));
+                    self.detach(master, "it says that it is in the master's own slot");
+                } else if peer.switch != self.hello.switch {
+                    self.refuse(&format!("this is switch {}", self.hello.switch));
+                    self.detach(master, &format!("it belongs to switch {}", peer.switch));
+                } else {
+                    info!(standby = %peer.slot, pid = peer.pid, version = peer.version, "a standby is there");
+                }
+            }
+            Event::Ready(subsystem) => {
+                info!(
+                    subsystem = subsystem.name(),
+                    "database transferred to the standby"
+                );
+            }
+            Event::AllReady { took_ms } => {
+                if let Some(standby) = &self.standby {
+                    let counts = standby.sender.counts();
+                    self.last_transfer = Some(TransferInfo {
+                        at_unix_ms: unix_ms(),
+                        duration_ms: took_ms,
+                        records: counts.records - standby.counted.0,
+                        bytes: counts.octets - standby.counted.1,
+                    });
+                }
+                info!(
+                    took_ms,
+                    "Slave MSM initialized for hitless failover operation."
+                );
+            }
+            Event::Failed {
+                subsystem,
+                reason,
+                resync,
+            } => {
+                let subsystem = subsystem.name();
+                match resync {
+                    true => info!(subsystem, %reason, "the standby asks for the database again"),
+                    false => error!(subsystem, %reason, "the database failed on the standby"),
+                }
+            }
+            Event::FellBack { why, dropped } => {
+                master.learning.follow(0);
+                warn!(
+                    ?why,
+                    dropped,
+                    "the standby does not keep up: everything is transferred anew when it has caught up"
+                );
+            }
+            Event::TooLong { subsystem, octets } => error!(
+                subsystem = subsystem.name(),
+                octets, "a record is too long for the checkpoint"
+            ),
+            Event::Digest { digests, .. } => self.finish_check(&digests),
+            Event::Goodbye(why) => info!("the standby leaves: {why}"),
+        }
+    }
+
+    fn refuse(&self, why: &str) {
+        if let Some(standby) = &self.standby {
+            let _ = standby.link.write(&refusal(why));
+        }
+    }
+
+    /// Whether a step of a bulk transfer can be made now.
+    #[must_use]
+    pub fn bulk_is_due(&self, master: &Master) -> bool {
+        let Some(standby) = &self.standby else {
+            return false;
+        };
+        let sender = &standby.sender;
+        let next = sender.bulk().or_else(|| sender.next_bulk());
+        match next {
+            Some(Subsystem::Fdb) => sender.room() > 0 && !master.learning.is_settling(),
+            Some(_) => sender.room() > 0,
+            None => false,
+        }
+    }
+
+    /// Makes a step of the bulk transfer that is due.
+    pub fn bulk(&mut self, master: &mut Master, now: u64) {
+        let Some(standby) = &mut self.standby else {
+            return;
+        };
+        if standby.sender.bulk().is_none() {
+            let Some(subsystem) = standby.sender.next_bulk() else {
+                return;
+            };
+            if subsystem == Subsystem::Config {
+                let counts = standby.sender.counts();
+                standby.counted = (counts.records, counts.octets);
+            }
+            standby.sender.begin_bulk(now, subsystem);
+            if subsystem == Subsystem::Fdb {
+                standby.fdb_next = 0;
+                master.learning.follow(MAX_CHANGES);
+            }
+        }
+        match standby.sender.bulk() {
+            Some(Subsystem::Config) => standby.config = None,
+            Some(Subsystem::Ports) => standby.ports.clear(),
+            Some(Subsystem::Vlans) => standby.vlans.clear(),
+            Some(Subsystem::Fdb) => return standby.bulk_fdb(master, now),
+            Some(Subsystem::Module) | None => return,
+        }
+        let subsystem = standby.sender.bulk();
+        standby.tables(master, now);
+        if let Some(subsystem) = subsystem {
+            standby.sender.end_bulk(now, subsystem);
+        }
+    }
+
+    /// Tells the standby what has changed, in one bracket, and opens what does not have to wait for it. To be called
+    /// after everything that may have changed something.
+    pub fn checkpoint(&mut self, master: &mut Master, now: u64) {
+        if let Some(standby) = &mut self.standby {
+            standby.changes(master, now, &mut self.slots);
+            for event in standby.sender.take_events() {
+                if let Event::FellBack { why, dropped } = event {
+                    master.learning.follow(0);
+                    warn!(
+                        ?why,
+                        dropped, "the standby does not keep up: everything is transferred anew"
+                    );
+                }
+            }
+        }
+        if master.opening_waits() && self.opening.is_none() {
+            let id = self
+                .sender()
+                .filter(|sender| sender.ready())
+                .map(Sender::committed);
+            self.opening = id.map(|id| (id, Instant::now() + OPENING_WAIT));
+            if self.opening.is_none() {
+                master.open();
+            }
+        }
+        self.settle_debts(master, false);
+    }
+
+    /// Writes what waits for the standby, as much as it takes.
+    pub fn write(&mut self, master: &mut Master) {
+        let Some(standby) = &mut self.standby else {
+            return;
+        };
+        match standby.link.write(standby.sender.outgoing()) {
+            Ok(octets) => standby.sender.sent(octets),
+            // Reading tells that it is gone.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(e) => self.detach(master, &e.to_string()),
+        }
+    }
+
+    /// Says that the master lives, and looks whether the standby does.
+    pub fn on_keepalive(&mut self, now: u64) {
+        let Some(standby) = &mut self.standby else {
+            return;
+        };
+        standby.sender.keepalive();
+        if standby.sender.ready() && standby.sender.lag(now).ms > LAG_LIMIT_MS {
+            standby.sender.fall_back(FallBack::NoAnswer);
+        }
+    }
+
+    /// Gives what waits for the standby: what was acknowledged, what waited too long, or all of it.
+    pub fn settle_debts(&mut self, master: &mut Master, all: bool) {
+        let acked = self.sender().filter(|s| s.ready()).map(Sender::acked);
+        let now = Instant::now();
+        let due = |id: TransactionId, deadline: Instant| {
+            all || now >= deadline || acked.is_none_or(|acked| acked >= id)
+        };
+        if let Some((id, deadline)) = self.opening
+            && due(id, deadline)
+        {
+            self.opening = None;
+            master.open();
+            if acked.is_some_and(|acked| acked < id)
+                && let Some(standby) = &mut self.standby
+            {
+                standby.sender.fall_back(FallBack::NoAnswer);
+            }
+        }
+        let (done, wait) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|held| due(held.from, held.deadline));
+        self.held = wait;
+        for Held {
+            reply, response, ..
+        } in done
+        {
+            let _ = reply.send(response);
+        }
+    }
+
+    /// Answers as soon as the standby has what was changed, so that a failover right after the answer keeps it.
+    pub fn answer_when_safe(&mut self, reply: oneshot::Sender<Response>, response: Response) {
+        match self.sender().filter(|sender| sender.ready()) {
+            Some(sender) if sender.acked() < sender.committed() => self.held.push(Held {
+                reply,
+                response,
+                from: sender.committed(),
+                deadline: Instant::now() + ANSWER_WAIT,
+            }),
+            // An asker that went away does not need the answer.
+            _ => drop(reply.send(response)),
+        }
+    }
+
+    /// Compares the master's tables with the hardware now, and with the standby when it has answered.
+    pub fn check(&mut self, master: &mut Master, reply: oneshot::Sender<Response>) {
+        master.finish_settling();
+        let Some(standby) = &mut self.standby else {
+            return;
+        };
+        let config = config_record(master).ok();
+        let vlans = master.vlans();
+        let tables = vec![
+            (
+                Subsystem::Config,
+                config.iter().map(Record::hash).collect(),
+                None,
+            ),
+            (
+                Subsystem::Ports,
+                port_records(master).values().map(Record::hash).collect(),
+                None,
+            ),
+            (
+                Subsystem::Vlans,
+                vlan_digest(vlans.iter()),
+                Some(vlan_digest(
+                    master.hardware.vlans.iter().map(|(_, entry)| entry),
+                )),
+            ),
+            (
+                Subsystem::Fdb,
+                fdb_digest(master),
+                Some(hardware_digest(master)),
+            ),
+        ];
+        standby.sender.request_digest();
+        self.checks.push(Check { reply, tables });
+    }
+
+    fn finish_check(&mut self, digests: &[(Subsystem, Digest)]) {
+        let slot = self.sender().and_then(|s| s.peer()).map(|peer| peer.slot);
+        let (Some(slot), false) = (slot, self.checks.is_empty()) else {
+            return;
+        };
+        let check = self.checks.remove(0);
+        let tables: Vec<CheckedTable> = check
+            .tables
+            .into_iter()
+            .map(|(subsystem, master, hardware)| {
+                let standby = digests.iter().find(|(s, _)| *s == subsystem).map(|d| d.1);
+                checked(subsystem, master, standby, hardware)
+            })
+            .collect();
+        let reply = Reply::MsmCheck(Box::new(MsmCheckInfo {
+            equal: tables.iter().all(|table| table.differences == 0),
+            standby: slot,
+            tables,
+        }));
+        let _ = check.reply.send(Response::Ok(reply));
+    }
+
+    /// Whether the standby has acknowledged everything, and nothing waits to be sent.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.standby.as_ref().is_none_or(|standby| {
+            let sender = &standby.sender;
+            sender.outgoing().is_empty() && sender.acked() >= sender.committed()
+        })
+    }
+
+    /// Tells the standby to take over.
+    pub fn hand_over(&mut self, master: &mut Master, cause: Cause) {
+        if let Some(standby) = &mut self.standby {
+            standby.sender.handover(cause);
+        }
+        self.write(master);
+    }
+
+    /// Tells the standby why the master dies.
+    pub fn last_words(&mut self, master: &mut Master, words: &str) {
+        if let Some(standby) = &mut self.standby {
+            standby.sender.last_words(words);
+        }
+        self.write(master);
+    }
+}
+
+impl Attached {
+    /// Makes a step of the bulk transfer of the FDB.
+    fn bulk_fdb(&mut self, master: &Master, now: u64) {
+        let table = master.learning.table();
+        let end = self
+            .fdb_next
+            .saturating_add(BULK_BUCKETS)
+            .min(table.buckets());
+        let mut open = self.sender.begin(now);
+        for bucket in self.fdb_next..end {
+            for index in 0..hitless_common::map::fdb::BUCKET_ENTRIES {
+                put_slot(&mut open, master, Slot::new(bucket, index), false);
+            }
+        }
+        open.commit();
+        self.fdb_next = end;
+        if end == table.buckets() {
+            self.sender.end_bulk(now, Subsystem::Fdb);
+        }
+    }
+
+    /// Sends what has changed of everything.
+    fn changes(&mut self, master: &mut Master, now: u64, slots: &mut Vec<Slot>) {
+        slots.clear();
+        if !master.learning.take_changes(slots) {
+            self.sender.fall_back(FallBack::Queue);
+            return;
+        }
+        let tables = master.take_table_changes();
+        if slots.is_empty() && !tables {
+            return;
+        }
+        let mut open = self.sender.begin(now);
+        if tables {
+            put_tables(
+                &mut open,
+                master,
+                &mut self.config,
+                &mut self.ports,
+                &mut self.vlans,
+            );
+        }
+        if open.sends(Subsystem::Fdb) {
+            for &slot in slots.iter() {
+                put_slot(&mut open, master, slot, true);
+            }
+        }
+        open.commit();
+    }
+
+    /// Sends what has changed of all but the FDB.
+    fn tables(&mut self, master: &Master, now: u64) {
+        let mut open = self.sender.begin(now);
+        put_tables(
+            &mut open,
+            master,
+            &mut self.config,
+            &mut self.ports,
+            &mut self.vlans,
+        );
+        open.commit();
+    }
+}
+
+#[inline]
+fn put_slot(open: &mut Open<'_>, master: &Master, slot: Slot, free: bool) {
+    match master.learning.table().slots().copied(slot) {
+        Some(copied) => {
+            if let Some(record) = fdb_record(slot, &copied) {
+                open.put(&record);
+            }
+        }
+        None if free => {
+            open.delete::<FdbRecord>(slot.number());
+        }
+        None => {}
+    }
+}
+
+/// Puts the records that differ from those that were sent last.
+fn put_tables(
+    open: &mut Open<'_>,
+    master: &Master,
+    config: &mut Option<ConfigRecord>,
+    ports: &mut BTreeMap<PortNo, PortRecord>,
+    vlans: &mut Vec<VlanEntry>,
+) {
+    if open.sends(Subsystem::Config) {
+        match config_record(master) {
+            Ok(new) if config.as_ref() != Some(&new) => {
+                open.put(&new);
+                *config = Some(new);
+            }
+            Ok(_) => {}
+            Err(e) => error!("the configuration can not be checkpointed: {e:#}"),
+        }
+    }
+    if open.sends(Subsystem::Ports) {
+        let new = port_records(master);
+        for gone in ports.keys().filter(|port| !new.contains_key(port)) {
+            open.delete::<PortRecord>(*gone);
+        }
+        for (port, record) in &new {
+            if ports.get(port) != Some(record) {
+                open.put(record);
+            }
+        }
+        *ports = new;
+    }
+    if open.sends(Subsystem::Vlans) {
+        let new = master.vlans();
+        let nothing = VlanEntry::default();
+        for (id, entry) in (0..).zip(new) {
+            let Some(vlan) = VlanId::new(id) else {
+                continue;
+            };
+            let old = vlans.get(usize::from(id)).unwrap_or(&nothing);
+            if old == entry {
+                continue;
+            }
+            match *entry == nothing {
+                true => open.delete::<VlanRecord>(vlan),
+                false => open.put(&vlan_record(vlan, entry)),
+            };
+        }
+        vlans.clear();
+        vlans.extend_from_slice(new);
+    }
+    debug!(octets = open.len(), "tables checkpointed");
+}
+
+fn port_records(master: &Master) -> BTreeMap<PortNo, PortRecord> {
+    master
+        .ports
+        .iter()
+        .map(|(&port, state)| (port, port_record(master, port, state)))
+        .collect()
+}
+
+fn vlan_digest<'v>(entries: impl Iterator<Item = &'v VlanEntry>) -> Digest {
+    let nothing = VlanEntry::default();
+    (0..)
+        .zip(entries)
+        .filter(|(_, entry)| **entry != nothing)
+        .filter_map(|(id, entry)| Some(vlan_record(VlanId::new(id)?, entry).hash()))
+        .collect()
+}
+
+/// The master's model of the FDB, everything it would tell the standby.
+fn fdb_digest(master: &Master) -> Digest {
+    let table = master.learning.table();
+    table
+        .scan(0..table.buckets())
+        .filter_map(|(slot, _)| fdb_record(slot, &table.slots().copied(slot)?))
+        .map(|record| record.hash())
+        .collect()
+}
+
+/// What the hardware holds that the copy does not say, as the difference of two digests; equal when they are.
+fn hardware_digest(master: &Master) -> Digest {
+    let model = fdb_digest(master);
+    let table = master.learning.table();
+    let copy: Digest = table
+        .scan(0..table.buckets())
+        .filter_map(|(slot, _)| {
+            let c = table.slots().copied(slot)?;
+            Some(digest::fdb_entry(
+                slot.number(),
+                c.key,
+                c.port.into(),
+                c.flags.into(),
+            ))
+        })
+        .collect();
+    let hardware: Digest = table
+        .slots()
+        .hardware_entries()
+        .map(|(slot, e)| digest::fdb_entry(slot.number(), e.key, e.port, e.flags))
+        .collect();
+    // The hardware knows neither moves nor holds: those of the model are taken for its own.
+    Digest {
+        count: hardware.count,
+        hash: model
+            .hash
+            .wrapping_add(hardware.hash)
+            .wrapping_sub(copy.hash),
+    }
+}
+
+fn checked(
+    subsystem: Subsystem,
+    master: Digest,
+    standby: Option<Digest>,
+    hardware: Option<Digest>,
+) -> CheckedTable {
+    let mut examples = Vec::new();
+    let mut differences = 0;
+    for (name, other) in [("standby", standby), ("hardware", hardware)] {
+        let Some(other) = other.filter(|other| *other != master) else {
+            continue;
+        };
+        let entries = master.count.abs_diff(other.count).max(1);
+        differences += entries;
+        examples.push(format!(
+            "the {name} has {} entries, the master {}{}",
+            other.count,
+            master.count,
+            if other.count == master.count {
+                ", and their contents differ"
+            } else {
+                ""
+            }
+        ));
+    }
+    CheckedTable {
+        table: subsystem.name().into(),
+        master: master.count,
+        standby: standby.map(|d| d.count),
+        hardware: hardware.map(|d| d.count),
+        differences,
+        examples,
+    }
+}

@@ -1,0 +1,88 @@
+//! Between what a master holds and the records of the checkpoint.
+
+use crate::{
+    config_file::save,
+    master::{Master, PortState},
+    offload::Offload,
+};
+use anyhow::{Context, Result};
+use hitless_common::{PortNo, VlanId, map::vlans::VlanEntry};
+use hitless_ha::{
+    record::{ConfigRecord, FdbRecord, PortRecord, VlanRecord},
+    state::Reason,
+};
+use hitless_proto::{
+    bridge::{shadow::Copied, table::Slot},
+    time::Epoch,
+};
+
+/// The record of a slot of the software copy; `None` if what stands there is no address.
+#[inline]
+pub(super) fn fdb_record(slot: Slot, copied: &Copied) -> Option<FdbRecord> {
+    Some(FdbRecord {
+        slot: slot.number(),
+        vlan: copied.key.vlan()?,
+        mac: copied.key.mac(),
+        port: copied.port.into(),
+        flags: copied.flags.into(),
+        moves: copied.moves,
+        since: copied.since.get(),
+        held: copied.held,
+    })
+}
+
+/// The inverse of [`fdb_record`].
+#[inline]
+pub(super) fn copied(record: &FdbRecord) -> Result<Copied, Reason> {
+    let small = |value: u16| u8::try_from(value).map_err(|_| Reason::CommError);
+    Ok(Copied {
+        key: record.fdb_key(),
+        port: small(record.port)?,
+        flags: small(record.flags)?,
+        moves: record.moves,
+        since: Epoch::new(record.since),
+        held: record.held,
+    })
+}
+
+/// The record of the running configuration.
+pub(super) fn config_record(master: &Master) -> Result<ConfigRecord> {
+    let document = save::to_yaml(&master.config).context("write the configuration as YAML")?;
+    Ok(ConfigRecord {
+        document: document.into_bytes(),
+        saved: !master.unsaved,
+        file: master.config_file.display().to_string(),
+    })
+}
+
+/// The record of a port.
+pub(super) fn port_record(master: &Master, port: PortNo, state: &PortState) -> PortRecord {
+    let device = state.device.as_ref();
+    let choice = state.choice.as_ref().map(|choice| choice.offload);
+    PortRecord {
+        device: device.map(|d| d.name.clone()).unwrap_or_default(),
+        ifindex: device.map_or(0, |d| d.ifindex),
+        link_up: device.is_some_and(|d| d.link_up),
+        enabled: master.config.ports.get(&port).is_some_and(|p| p.enabled),
+        offload: match choice {
+            None => 0,
+            Some(Offload::Tc) => 1,
+            Some(Offload::Xdp) => 2,
+        },
+        up: master.port_is_up(port),
+        ..PortRecord::new(port)
+    }
+}
+
+/// The record of a VLAN.
+pub(super) fn vlan_record(vlan: VlanId, entry: &VlanEntry) -> VlanRecord {
+    VlanRecord {
+        vlan,
+        member: entry.member,
+        untagged: entry.untagged,
+        forwarding: entry.forwarding,
+        learning: entry.learning,
+        fallback: entry.fallback,
+        flags: entry.flags,
+    }
+}

@@ -1,0 +1,503 @@
+//! A module that is not master: it follows the master there is, and takes its place when that is lost.
+
+use super::{
+    FENCE_LIMIT, Module, Start, Takeover, cause_of,
+    database::Memory,
+    fence::{self, Fenced, fence},
+    link::{Link, Read},
+    verdict,
+};
+use crate::{
+    backplane::PeerEvent,
+    hw::{HwError, pins::SwitchDir},
+};
+use anyhow::{Context, Result};
+use hitless_ha::{
+    cause::Cause,
+    monitor::{Keepalives, Situation},
+    receiver::{Event, Limits, Receiver},
+    schema::Subsystem,
+};
+use nix::fcntl::{Flock, FlockArg};
+use std::{
+    fs::File,
+    io,
+    os::fd::BorrowedFd,
+    path::Path,
+    time::{Duration, Instant},
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tracing::{debug, error, info, warn};
+
+/// Between two attempts to find a master, or to become one.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Between two attempts after a master did not want this module, or was not understood.
+const LONG_PAUSE: Duration = Duration::from_secs(1);
+/// Reads handled before anything else gets its turn.
+const READS: usize = 16;
+/// Time for a master that hands over to end by itself.
+const HANDOVER_GRACE: Duration = Duration::from_millis(200);
+
+/// Time that a module which has just been started leaves the master's place to the standby; shorter than a lease.
+const HEIR_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The right to follow a master into its place: a lock that one standby has, and that dies with it. Without it a
+/// module that is started again could be faster than the standby, which knows more. It decides nothing but who may
+/// try: who is master, the role lock alone says.
+struct Heir {
+    _lock: Flock<File>,
+}
+
+impl Heir {
+    /// Claims the right; `None` if another module has it.
+    fn claim(run_dir: &Path) -> Result<Option<Self>> {
+        let path = run_dir.join("heir.lock");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("open {}", path.display()))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(Self { _lock: lock })),
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, errno)) => {
+                Err(io::Error::from(errno)).with_context(|| format!("lock {}", path.display()))
+            }
+        }
+    }
+}
+
+/// How the search for a role ended.
+pub enum Ended {
+    /// This module is master now.
+    Master(Start),
+    /// It was told to stop.
+    Stopped,
+}
+
+/// Why a standby no longer follows.
+enum Left {
+    /// The master is lost.
+    Lost(Loss),
+    /// It was told to stop.
+    Stopped,
+    /// The master does not want this module, or says what it does not understand.
+    Unwanted,
+}
+
+/// How the master was lost.
+struct Loss {
+    cause: Cause,
+    /// Whether the master or its slot said so.
+    announced: bool,
+    /// Whether hitless-boot may still tell a better cause.
+    provisional: bool,
+    detail: Option<String>,
+    noticed: Instant,
+}
+
+impl Loss {
+    fn new(cause: Cause, announced: bool) -> Self {
+        Self {
+            cause,
+            announced,
+            provisional: false,
+            detail: None,
+            noticed: Instant::now(),
+        }
+    }
+}
+
+/// The signals that end a module.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("catch SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("catch SIGINT")?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Becomes master if there is none; else follows the one there is until its place is free.
+///
+/// # Errors
+/// If the switch's directory can not be had, or a master runs in this very slot.
+pub async fn find_role(module: &mut Module) -> Result<Ended> {
+    let mut stop = Stop::new()?;
+    let mut memory = Memory::default();
+    let mut heir = None;
+    let mut alone_since = Instant::now();
+    loop {
+        if heir.is_none() {
+            heir = Heir::claim(&module.run_dir)?;
+        }
+        // The place of a master that has just ended belongs to the standby that followed it.
+        if heir.is_some() || alone_since.elapsed() > HEIR_PATIENCE {
+            match SwitchDir::lock(module.own_config.switch.as_str()) {
+                Ok(dir) => return Ok(Ended::Master(Start::First(dir))),
+                Err(HwError::Busy { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        let mut pause = PAUSE;
+        match Link::connect(&module.socket()).await {
+            Ok(link) => {
+                let mut following = Following::new(module, link, memory);
+                match following.follow(&mut stop).await? {
+                    Left::Stopped => return Ok(Ended::Stopped),
+                    Left::Unwanted => pause = LONG_PAUSE,
+                    Left::Lost(loss) => match following.take_over(loss)? {
+                        Some(takeover) => {
+                            return Ok(Ended::Master(Start::TakeOver(Box::new(takeover))));
+                        }
+                        None => info!("another module has become master"),
+                    },
+                }
+                memory = following.memory;
+                alone_since = Instant::now();
+            }
+            // It has not begun to listen, or it is just ending.
+            Err(e) => debug!("no master answers: {e}"),
+        }
+        if let Some(backplane) = &module.backplane {
+            backplane.kick();
+        }
+        tokio::select! {
+            () = stop.asked() => return Ok(Ended::Stopped),
+            () = sleep(pause) => {}
+            event = module.peer_event() => module.note_peer(&event),
+        }
+    }
+}
+
+/// A standby and its master.
+struct Following<'m> {
+    module: &'m mut Module,
+    link: Link,
+    receiver: Receiver,
+    memory: Memory,
+    last_words: Option<String>,
+}
+
+impl<'m> Following<'m> {
+    fn new(module: &'m mut Module, link: Link, memory: Memory) -> Self {
+        let receiver = Receiver::new(module.now_ms(), &module.hello(), Limits::default());
+        Self {
+            module,
+            link,
+            receiver,
+            memory,
+            last_words: None,
+        }
+    }
+
+    /// The settings in force: those of the master once they are known.
+    fn config(&self) -> &hitless_proto::config::Config {
+        self.memory.running().unwrap_or(&self.module.own_config)
+    }
+
+    async fn follow(&mut self, stop: &mut Stop) -> Result<Left> {
+        let mut interval_ms = 0;
+        let mut ticks = interval(Duration::from_secs(1));
+        let mut kick_ms = 0;
+        let mut kicks = interval(Duration::from_secs(1));
+        let mut keepalives = Keepalives::new(u32::MAX);
+        loop {
+            let settings = self.config().msm_failover;
+            if interval_ms != settings.keepalive_interval_ms {
+                interval_ms = settings.keepalive_interval_ms;
+                ticks = interval(Duration::from_millis(interval_ms.into()));
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                ticks.reset();
+                keepalives = Keepalives::new(settings.keepalive_misses);
+            }
+            let watchdog_ms = settings.watchdog_ms.unwrap_or(0);
+            if kick_ms != watchdog_ms {
+                kick_ms = watchdog_ms;
+                if let Some(backplane) = &self.module.backplane {
+                    backplane.kick();
+                    backplane.arm_watchdog(watchdog_ms);
+                }
+                kicks = interval(Duration::from_millis((watchdog_ms / 5).max(10).into()));
+                kicks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            }
+            let heard = self.receiver.heard();
+            tokio::select! {
+                biased;
+                () = stop.asked() => {
+                    self.receiver.goodbye("stopped");
+                    let _ = self.link.write(self.receiver.outgoing());
+                    info!("stopping; the master goes on alone");
+                    return Ok(Left::Stopped);
+                }
+                event = self.module.peer_event() => {
+                    self.module.note_peer(&event);
+                    if let Some(loss) = self.peer_loss(event) {
+                        return Ok(Left::Lost(loss));
+                    }
+                }
+                ready = self.link.ready(self.is_writing()) => {
+                    ready.context("wait for the master")?;
+                    if let Some(left) = self.exchange()? {
+                        return Ok(left);
+                    }
+                }
+                _ = ticks.tick() => {
+                    // What has come already counts.
+                    if let Some(left) = self.exchange()? {
+                        return Ok(left);
+                    }
+                    self.receiver.tick(self.module.now_ms());
+                    self.receiver.keepalive();
+                    self.write()?;
+                    if self.receiver.peer().is_some() && keepalives.tick() {
+                        let ms = interval_ms * keepalives.missed();
+                        return Ok(Left::Lost(Loss {
+                            detail: Some(format!("nothing was heard of the master for {ms} ms")),
+                            ..Loss::new(Cause::KeepaliveFailure, false)
+                        }));
+                    }
+                }
+                _ = kicks.tick(), if kick_ms > 0 => {
+                    if let Some(backplane) = &self.module.backplane {
+                        backplane.kick();
+                    }
+                }
+            }
+            if self.receiver.heard() != heard {
+                keepalives.heard();
+            }
+        }
+    }
+
+    /// Whether something waits to be written.
+    fn is_writing(&self) -> bool {
+        self.receiver.peer().is_some() && !self.receiver.outgoing().is_empty()
+    }
+
+    /// Whether the other slot's report is that of our master's end.
+    fn peer_loss(&self, event: PeerEvent) -> Option<Loss> {
+        match event {
+            PeerEvent::Present => None,
+            PeerEvent::Removed => Some(Loss {
+                detail: Some("the module was removed: its hitless-boot is gone".into()),
+                ..Loss::new(Cause::HotRemoval, true)
+            }),
+            PeerEvent::Ended { cause, pid, detail } => {
+                let ours = self.receiver.peer().is_some_and(|master| master.pid == pid);
+                let cause = cause_of(cause);
+                ours.then(|| Loss {
+                    detail: Some(detail),
+                    ..Loss::new(cause, cause != Cause::WatchdogTimeout)
+                })
+            }
+        }
+    }
+
+    /// Reads what has come, and writes what waits.
+    fn exchange(&mut self) -> Result<Option<Left>> {
+        for _ in 0..READS {
+            match self.link.read().context("read from the master")? {
+                Read::Nothing => break,
+                Read::Closed => {
+                    let words = self.last_words.take();
+                    return Ok(Some(Left::Lost(Loss {
+                        provisional: true,
+                        detail: words,
+                        ..Loss::new(Cause::SoftwareException, true)
+                    })));
+                }
+                Read::Octets(octets) => {
+                    if let Some(left) = self.receive(octets)? {
+                        return Ok(Some(left));
+                    }
+                }
+            }
+        }
+        self.write()?;
+        Ok(None)
+    }
+
+    fn receive(&mut self, octets: usize) -> Result<Option<Left>> {
+        let now = self.module.now_ms();
+        let received = self
+            .receiver
+            .receive(now, self.link.received(octets), &mut self.memory);
+        for event in self.receiver.take_events() {
+            if let Some(left) = self.event(event)? {
+                return Ok(Some(left));
+            }
+        }
+        if let Err(e) = received {
+            error!("the master is not understood and the link is closed: {e}");
+            return Ok(Some(Left::Unwanted));
+        }
+        Ok(None)
+    }
+
+    /// Writes what waits. Not before the master has introduced itself: our own introduction starts the transfer, and
+    /// the size of its tables has to be known by then.
+    fn write(&mut self) -> Result<()> {
+        if self.receiver.peer().is_none() {
+            return Ok(());
+        }
+        match self.link.write(self.receiver.outgoing()) {
+            Ok(octets) => self.receiver.sent(octets),
+            // Reading tells more: what the master said last.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(e) => return Err(e).context("write to the master"),
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event) -> Result<Option<Left>> {
+        match event {
+            Event::Hello(master) => {
+                if master.slot == self.module.slot {
+                    return Err(HwError::Busy {
+                        switch: self.module.own_config.switch.to_string(),
+                    }
+                    .into());
+                }
+                if master.fdb_buckets.is_power_of_two()
+                    && let Err(e) = self.memory.size_fdb(master.fdb_buckets)
+                {
+                    error!(buckets = master.fdb_buckets, "no memory for the FDB: {e}");
+                }
+                self.module.tell_role("standby");
+                info!(
+                    master = %master.slot, pid = master.pid, version = master.version,
+                    "this module is the standby"
+                );
+            }
+            Event::Ready(subsystem) => {
+                info!(
+                    subsystem = subsystem.name(),
+                    records = self.memory.count(subsystem),
+                    "database received from the master"
+                );
+            }
+            Event::AllReady => info!("Slave MSM initialized for hitless failover operation."),
+            Event::Failed {
+                subsystem,
+                reason,
+                detail,
+            } => {
+                warn!(subsystem = subsystem.name(), %reason, "the database failed: {detail}");
+            }
+            Event::FellBack => info!("the master transfers everything anew"),
+            Event::Handover(cause) => {
+                return Ok(Some(Left::Lost(Loss::new(cause, true))));
+            }
+            Event::LastWords(words) => {
+                warn!("last words of the master: {words}");
+                self.last_words = Some(words);
+            }
+            Event::Refused(why) => {
+                warn!("the master does not take this module as its standby: {why}");
+                return Ok(Some(Left::Unwanted));
+            }
+            Event::Goodbye(why) => info!("the master closes the link: {why}"),
+        }
+        Ok(None)
+    }
+
+    /// Takes the master's place, after it is certainly gone; `None` if somebody else was faster.
+    fn take_over(&mut self, loss: Loss) -> Result<Option<Takeover>> {
+        let age = self.receiver.checkpoint_age(self.module.now_ms());
+        self.fence(&loss)?;
+        // What it wrote before its end: perhaps the last bracket of all.
+        while let Read::Octets(octets) = self.link.read().unwrap_or(Read::Closed) {
+            if self.receive(octets)?.is_some() {
+                break;
+            }
+        }
+        let dir = match SwitchDir::lock(self.module.own_config.switch.as_str()) {
+            Ok(dir) => dir,
+            Err(HwError::Busy { .. }) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
+        let verdict = verdict(
+            self.config(),
+            &Situation {
+                cause: loss.cause,
+                announced: loss.announced,
+                states: self.receiver.states(),
+                checkpoint_age_ms: age,
+            },
+        );
+        let from = self.receiver.peer().map(|master| master.slot);
+        Ok(Some(Takeover {
+            dir,
+            database: std::mem::take(&mut self.memory),
+            states: *self.receiver.states(),
+            from: from.unwrap_or(self.module.slot.other()),
+            cause: loss.cause,
+            cause_is_provisional: loss.provisional,
+            detail: loss.detail.or_else(|| self.last_words.take()),
+            verdict,
+            noticed: loss.noticed,
+        }))
+    }
+
+    /// Makes sure that the master is gone.
+    fn fence(&self, loss: &Loss) -> Result<()> {
+        let Some(master) = self.link.peer() else {
+            return Ok(());
+        };
+        // One that hands over is ending by itself, and its slot should not take that for a failure.
+        let grace = match loss.cause {
+            Cause::OperatorCommand | Cause::DiagnosticFailure | Cause::HardReset => HANDOVER_GRACE,
+            _ => Duration::ZERO,
+        };
+        if fence::is_gone(master, grace).context("look at the old master")? {
+            return Ok(());
+        }
+        if self.kill(master)? == Fenced::Killed {
+            info!(cause = %loss.cause, "the old master was killed");
+        }
+        Ok(())
+    }
+
+    /// Kills the old master. Our own watchdog must not take the wait for a hang.
+    fn kill(&self, master: BorrowedFd<'_>) -> Result<Fenced> {
+        let deadline = Instant::now() + FENCE_LIMIT;
+        loop {
+            match fence(master, PAUSE) {
+                Err(e) if e.kind() == io::ErrorKind::TimedOut && Instant::now() < deadline => {
+                    if let Some(backplane) = &self.module.backplane {
+                        backplane.kick();
+                    }
+                }
+                Err(e) => {
+                    return Err(e).context(
+                        "the old master can not be killed, so this module can not take its place",
+                    );
+                }
+                Ok(fenced) => return Ok(fenced),
+            }
+        }
+    }
+}
+
+/// What a standby knows, for the log of a takeover.
+pub fn summary(memory: &Memory) -> String {
+    Subsystem::CHECKPOINTED
+        .map(|subsystem| format!("{} {}", memory.count(subsystem), subsystem.name()))
+        .join(", ")
+}
