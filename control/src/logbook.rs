@@ -12,6 +12,7 @@ mod time;
 mod tests;
 
 pub use read::{Filter, read};
+pub use time::{rfc3339, unix_ms};
 
 use crate::northbound::api::{LogLevel, ModuleRole};
 use file::LogFile;
@@ -147,7 +148,7 @@ impl Logbook {
     ) {
         let role = usize::from(self.0.role.load(Ordering::Relaxed));
         let line = Line {
-            time: time::rfc3339(time::unix_ms()),
+            time: rfc3339(unix_ms()),
             level,
             slot: self.0.slot,
             role: ROLES.get(role).copied().unwrap_or(ModuleRole::Absent),

@@ -5,14 +5,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const MS_PER_DAY: u64 = 86_400_000;
 
 /// Milliseconds since 1970-01-01 00:00 UTC; 0 while the clock is before that.
-pub(super) fn unix_ms() -> u64 {
+#[must_use]
+pub fn unix_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as u64)
 }
 
 /// `2026-11-21T02:33:16.123Z`.
-pub(super) fn rfc3339(unix_ms: u64) -> String {
+#[must_use]
+pub fn rfc3339(unix_ms: u64) -> String {
     let (year, month, day) = date(unix_ms / MS_PER_DAY);
     let ms = unix_ms % MS_PER_DAY;
     format!(
