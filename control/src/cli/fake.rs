@@ -144,7 +144,9 @@ fn live(listener: &UnixListener, acts: Vec<Act>, is_last: bool) -> Vec<Value> {
         };
         let line = serde_json::to_string(response).unwrap() + "\n";
         let writer = stream.as_mut().unwrap().get_mut();
-        writer.write_all(&line.as_bytes()[..line.len() / part]).unwrap();
+        writer
+            .write_all(&line.as_bytes()[..line.len() / part])
+            .unwrap();
         if part > 1 {
             break;
         }

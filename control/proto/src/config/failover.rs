@@ -197,18 +197,17 @@ impl PreservationLevel {
     }
 }
 
+/// What is preserved, for a list or a sentence.
 impl fmt::Display for PreservationLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Nothing => "nothing is preserved, all links are forced down",
-            Self::Configuration => "the configuration is preserved",
-            Self::Links => "link states are preserved",
-            Self::ConfigurationAndLinks => "configuration and link states are preserved",
-            Self::Layer2 => {
-                "configuration, link states, layer 2 FDB and protocol states are preserved"
-            }
+            Self::Nothing => "nothing, and all links are forced down",
+            Self::Configuration => "the configuration",
+            Self::Links => "link states",
+            Self::ConfigurationAndLinks => "configuration and link states",
+            Self::Layer2 => "configuration, link states, layer 2 FDB and states",
             Self::Layer3 => {
-                "configuration, link states, layer 2 FDB and protocol states, layer 3 FDB and ARP table are preserved"
+                "configuration, link states, layer 2 FDB and states, layer 3 FDB and ARP table"
             }
         })
     }

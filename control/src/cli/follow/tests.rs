@@ -179,10 +179,7 @@ fn seed_63_run_msm_failover_waits_for_the_new_master_and_reports() {
         ],
         vec![show_modules(MsmA, 1), Act::Die],
     ] {
-        let switch = Switch::new(vec![
-            old,
-            vec![show_modules(MsmB, 2)],
-        ]);
+        let switch = Switch::new(vec![old, vec![show_modules(MsmB, 2)]]);
         let mut output = Vec::new();
         let mut session = switch.session(Style::Plain, false);
         session.failover(false, &mut output).unwrap();

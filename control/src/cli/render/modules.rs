@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Number, Style, Text, bytes, duration, lines, optional, table, unsaved_note};
+use super::{Number, Style, Text, bytes, duration, lines, optional, table};
 use crate::cli::follow::MasterChange;
 use crate::northbound::api::{
     ConfiguredInfo, FailoverInfo, FailoverTimer, LeaseInfo, LeaseState, LogLine, LogPage,
@@ -64,14 +64,11 @@ pub(in crate::cli) fn failover(info: &MsmFailoverInfo, style: Style) -> String {
         ("Quarantined inputs", quarantine(info)),
         (
             "Configuration",
-            format!(
-                "running{}",
-                if info.unsaved {
-                    unsaved_note(true)
-                } else {
-                    ", saved"
-                }
-            ),
+            if info.unsaved {
+                "* has changes that are not saved".into()
+            } else {
+                "saved".into()
+            },
         ),
     ])
 }
@@ -155,12 +152,10 @@ fn settings(settings: &MsmFailoverSettings) -> String {
         ("Link action", settings.link_action.to_string()),
         ("Preserve state", settings.preserve_state.to_string()),
         (
-            "Preserved",
-            format!(
-                "level {} of 6: {}",
-                settings.preservation_level, settings.preservation
-            ),
+            "Preservation level",
+            format!("{} of 6", settings.preservation_level),
         ),
+        ("Preserved", settings.preservation.clone()),
         ("Timeout", format!("{} s", settings.timeout_seconds)),
         (
             "System recovery",
@@ -318,8 +313,8 @@ pub(in crate::cli) fn configured(info: &ConfiguredInfo) -> String {
         text += &format!("{note}\n");
     }
     text += &format!(
-        "A failover preserves (level {} of 6): {}.\n",
-        info.settings.preservation_level, info.settings.preservation
+        "A failover preserves {} (level {} of 6).\n",
+        info.settings.preservation, info.settings.preservation_level
     );
     if info.unsaved {
         text += "* The running configuration has changes that are not saved; `hitless save` keeps them.\n";

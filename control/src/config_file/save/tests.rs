@@ -221,7 +221,10 @@ fn links_are_followed_and_modes_are_kept() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     let mode = |name| fs::metadata(dir.path().join(name)).unwrap().mode() & 0o777;
     assert_eq!((mode("sw1.yml"), mode("sw1.yml.previous")), (0o640, 0o640));
-    assert_eq!(names(&dir.path().join("etc")), ["hitless.yaml", "second.yaml"]);
+    assert_eq!(
+        names(&dir.path().join("etc")),
+        ["hitless.yaml", "second.yaml"]
+    );
 
     let loop_of = dir.path().join("loop.yml");
     symlink("loop.yml", &loop_of).unwrap();
