@@ -242,10 +242,9 @@ pub struct MsmFailoverDoc {
 
 impl Default for MsmFailoverDoc {
     fn default() -> Self {
-        Self {
-            preserve_state: None,
-            ..MsmFailoverConfig::default().into()
-        }
+        let mut doc = Self::from(MsmFailoverConfig::default());
+        doc.preserve_state = None;
+        doc
     }
 }
 
