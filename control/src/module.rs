@@ -4,19 +4,22 @@
 //! takes over. A master never becomes a standby: it ends, and its slot starts a new module.
 
 pub mod database;
+pub mod diagnostics;
 pub mod fence;
 pub mod history;
 pub mod link;
 pub mod primary;
 pub mod standby;
+pub mod tasks;
 
 mod answer;
 mod records;
 
-pub use answer::modules;
+pub use answer::{faults_allowed, modules};
 
 use crate::{
     backplane::{self, Backplane, PeerEvent},
+    blackbox::{Blackbox, Kind, Poison},
     hw::pins::SwitchDir,
     master::{Boot, Master},
     northbound::api::{
@@ -36,6 +39,7 @@ use hitless_proto::config::{Config, LinkAction};
 use primary::Primary;
 use std::{
     path::{Path, PathBuf},
+    rc::Rc,
     time::{Duration, Instant},
 };
 use tracing::{info, warn};
@@ -53,11 +57,15 @@ pub struct Module {
     /// Level of the data path's debug log.
     pub datapath_log: u8,
     /// The line to hitless-boot, if that started us.
-    pub backplane: Option<Backplane>,
+    pub backplane: Option<Rc<Backplane>>,
     /// Whether the other slot has a module, as far as hitless-boot has said.
     pub peer_present: bool,
     /// The failovers of this switch.
     pub history: History,
+    /// What is being handled, kept for the next master; a master has it.
+    pub blackbox: Option<Blackbox>,
+    /// Whether requests may bring failures about.
+    pub faults: bool,
     /// When this process started.
     pub started: Instant,
     /// While hitless-boot may still tell why the last master ended.
@@ -84,17 +92,19 @@ impl Module {
         config_file: PathBuf,
         run_dir: PathBuf,
         datapath_log: u8,
-        backplane: Option<Backplane>,
+        backplane: Option<Rc<Backplane>>,
     ) -> Self {
         Self {
             slot,
             own_config,
             config_file,
             history: History::read(&run_dir),
+            blackbox: None,
             run_dir,
             datapath_log,
             backplane,
             peer_present: false,
+            faults: faults_allowed().is_ok(),
             started: Instant::now(),
             provisional: None,
         }
@@ -292,15 +302,67 @@ impl Module {
             Request::CheckMsmFailover {} => Err(answer::no_standby(
                 "there is no standby that is ready and could be compared with; `show msm-failover` shows both slots",
             )),
-            Request::ClearQuarantine {} => Ok(Reply::QuarantineCleared { removed: 0 }),
+            Request::ClearQuarantine {} => Ok(Reply::QuarantineCleared {
+                removed: self.blackbox.as_ref().map_or(0, |b| b.forget(None)) as u64,
+            }),
             Request::InjectFault { fault } => answer::inject(fault),
             _ => return None,
         })
     }
 
+    /// Opens the record of what is being handled, and looks at what the last master was handling when it ended;
+    /// `announced` if it ended in order, or there was none.
+    pub fn open_blackbox(&mut self, announced: bool) {
+        let blackbox = Blackbox::open(&self.run_dir);
+        if let Some(poison) = blackbox.examine(!announced) {
+            warn!(
+                kind = %poison.kind, deaths = poison.deaths, quarantined = poison.is_quarantined(),
+                "the last master ended while it handled this input"
+            );
+        }
+        self.blackbox = Some(blackbox);
+    }
+
+    /// Runs `handle` with the input noted for the case that it is the last thing this process does; not at all if two
+    /// masters have ended that way.
+    pub fn guarded<T>(&self, kind: Kind, bytes: &[u8], handle: impl FnOnce() -> T) -> Option<T> {
+        let result = self.guard(kind, bytes).then(handle);
+        self.done();
+        result
+    }
+
+    /// Notes an input that is handled from now on; false if it is not to be handled at all. [`Module::done`] follows.
+    #[must_use]
+    pub fn guard(&self, kind: Kind, bytes: &[u8]) -> bool {
+        let Some(blackbox) = &self.blackbox else {
+            return true;
+        };
+        let sound = !blackbox.is_quarantined(kind, bytes);
+        if sound {
+            blackbox.handling(kind, bytes);
+        }
+        sound
+    }
+
+    /// The input that was noted is handled.
+    pub fn done(&self) {
+        if let Some(blackbox) = &self.blackbox {
+            blackbox.done();
+        }
+    }
+
     /// Inputs that ended two masters.
     fn quarantined(&self) -> Vec<QuarantinedInput> {
-        Vec::new()
+        let poison = self.blackbox.iter().flat_map(Blackbox::list);
+        poison
+            .filter(Poison::is_quarantined)
+            .map(|poison| QuarantinedInput {
+                kind: poison.kind.to_string(),
+                digest: format!("{:016x}", poison.hash),
+                at_unix_ms: poison.at_unix_ms,
+                dropped: poison.drops,
+            })
+            .collect()
     }
 
     /// Milliseconds since this module was started: the clock of everything between modules.
@@ -388,6 +450,17 @@ pub struct Takeover {
     pub verdict: Verdict,
     /// When the loss was noticed.
     pub noticed: Instant,
+}
+
+impl Takeover {
+    /// Whether the last master gave its place up in order.
+    #[must_use]
+    pub const fn is_announced(&self) -> bool {
+        matches!(
+            self.cause,
+            Cause::OperatorCommand | Cause::DiagnosticFailure | Cause::HardReset
+        )
+    }
 }
 
 /// A failover that is under way.

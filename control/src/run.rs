@@ -2,12 +2,13 @@
 
 use crate::{
     backplane::PeerEvent,
+    blackbox::Kind,
     hw::Ring,
     master::Master,
-    module::{self, Module, primary::Primary},
+    module::{self, Module, diagnostics::Diagnostics, primary::Primary, tasks},
     netlink::LinkChanges,
     northbound::{
-        api::{ApiError, ErrorKind, Reply, Request, Response},
+        api::{ApiError, ErrorKind, Fault, Reply, Request, Response},
         server::Call,
     },
 };
@@ -32,6 +33,8 @@ const LEARN_PAUSE: Duration = Duration::from_millis(1);
 /// Looks that find nothing before the master lets the data path wake it.
 const IDLE_LOOKS: u32 = 20;
 
+/// Seconds between two self-tests.
+const DIAGNOSTIC_SECONDS: u32 = 10;
 /// Time that a failover which was asked for waits for the standby to acknowledge everything.
 const HANDOVER_LIMIT: Duration = Duration::from_secs(1);
 /// Time for an answer to reach its asker before this process ends.
@@ -52,8 +55,8 @@ pub enum End {
 enum Next {
     GoOn,
     End(End),
-    /// Hands over to the standby; then this answer is given.
-    HandOver(Cause, oneshot::Sender<Response>, Response),
+    /// Hands over to the standby; then this answer is given, if somebody asked.
+    HandOver(Cause, Option<(oneshot::Sender<Response>, Response)>),
 }
 
 /// Runs a master until it is told to stop or hands over.
@@ -82,9 +85,12 @@ pub async fn run(
     let mut terminate = signal(SignalKind::terminate()).context("catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("catch SIGINT")?;
     let mut pulse = Pulse::default();
+    let mut diagnostics = Diagnostics::default();
+    self_test(&mut diagnostics, &mut primary, &mut master);
 
     loop {
         pulse.follow(module, &master.config.msm_failover);
+        tasks::set_level(master.config.msm_failover.sys_recovery_level);
         primary.checkpoint(&mut master, module.now_ms());
         primary.write(&mut master);
         let due = primary.deadline();
@@ -102,7 +108,12 @@ pub async fn run(
             }
             () = tick(&mut pulse.keepalives) => primary.on_keepalive(module.now_ms()),
             event = module.peer_event() => on_peer_event(module, &event),
-            _ = second.tick() => master.on_second().await,
+            _ = second.tick() => {
+                master.on_second().await;
+                if master.epoch().get().is_multiple_of(DIAGNOSTIC_SECONDS) {
+                    next = self_test(&mut diagnostics, &mut primary, &mut master);
+                }
+            }
             Some(change) = links.next() => {
                 if let Err(e) = master.on_link_change(change).await {
                     error!("{e:#}");
@@ -117,9 +128,14 @@ pub async fn run(
                 primary.settle_debts(&mut master, false);
             }
             Some(call) = calls.recv() => {
+                let tested = matches!(call.request, Request::InjectFault { fault: Fault::Diagnostic });
                 next = answer(module, &mut primary, &mut master, call);
+                if tested && module::faults_allowed().is_ok() {
+                    diagnostics.fail_next();
+                    next = self_test(&mut diagnostics, &mut primary, &mut master);
+                }
             }
-            () = punts.rung() => take_punts(&mut master, &mut punts),
+            () = punts.rung() => take_punts(module, &mut master, &mut punts),
             // What is not yet known to be known would be learned anew.
             () = learning.due(), if !master.learning.is_settling() => learning.look(&mut master),
             () = tokio::task::yield_now(), if steps => {
@@ -141,18 +157,38 @@ pub async fn run(
                 return Ok(End::Stopped);
             }
             Next::End(end) => return Ok(end),
-            Next::HandOver(cause, reply, response) => {
-                if hand_over(module, &mut primary, &mut master, cause).await {
-                    let _ = reply.send(response);
+            Next::HandOver(cause, asker) => {
+                let handed_over = hand_over(module, &mut primary, &mut master, cause).await;
+                if let Some((reply, response)) = asker {
+                    let message = "the standby has not acknowledged everything within a second, so mastership stays here";
+                    let _ = reply.send(match handed_over {
+                        true => response,
+                        false => ApiError::new(ErrorKind::Refused, message).into(),
+                    });
                     sleep(ANSWER_GRACE).await;
+                }
+                if handed_over {
                     primary.hand_over(&mut master, cause);
                     return Ok(End::Reboot);
                 }
-                let message = "the standby has not acknowledged everything within a second, so mastership stays here";
-                let _ = reply.send(ApiError::new(ErrorKind::Refused, message).into());
             }
         }
     }
+}
+
+/// Tests this module. One that is broken hands over, if there is a standby that is not.
+fn self_test(diagnostics: &mut Diagnostics, primary: &mut Primary, master: &mut Master) -> Next {
+    let Err(why) = diagnostics.test(master) else {
+        return Next::GoOn;
+    };
+    let words = format!("diagnostic failure: {why}");
+    error!("{words}");
+    if !primary.is_ready() {
+        warn!("no standby is ready, so this module goes on as it is");
+        return Next::GoOn;
+    }
+    primary.last_words(master, &words);
+    Next::HandOver(Cause::DiagnosticFailure, None)
 }
 
 /// Has the standby acknowledge everything; whether it did. Nothing is changed in the meantime.
@@ -258,7 +294,10 @@ fn answer(module: &mut Module, primary: &mut Primary, master: &mut Master, call:
         Request::RunMsmFailover { force } => match module.start_failover(primary, master, *force) {
             Ok(started) => {
                 info!(force, "run msm-failover");
-                return Next::HandOver(Cause::OperatorCommand, reply, Response::Ok(started));
+                return Next::HandOver(
+                    Cause::OperatorCommand,
+                    Some((reply, Response::Ok(started))),
+                );
             }
             Err(e) => Err(e),
         },
@@ -267,14 +306,28 @@ fn answer(module: &mut Module, primary: &mut Primary, master: &mut Master, call:
                 Ok(module::Reboot::Other) => Ok(Reply::Done {}),
                 Ok(module::Reboot::Own(cause)) => {
                     info!(%slot, hard_reset, "reboot");
-                    return Next::HandOver(cause, reply, Response::Ok(Reply::Done {}));
+                    return Next::HandOver(cause, Some((reply, Response::Ok(Reply::Done {}))));
                 }
                 Err(e) => Err(e),
             }
         }
-        other => module
-            .answer_own(primary, master, other)
-            .unwrap_or_else(|| master.answer(other)),
+        Request::InjectFault { .. } => module
+            .answer_own(primary, master, &request)
+            .unwrap_or_else(|| master.answer(&request)),
+        other => {
+            let octets = serde_json::to_vec(other).unwrap_or_default();
+            let answered = module.guard(Kind::ApiRequest, &octets).then(|| {
+                module
+                    .answer_own(primary, master, other)
+                    .unwrap_or_else(|| master.answer(other))
+            });
+            module.done();
+            answered.unwrap_or_else(|| {
+                let message = "two masters have ended while they handled this very request, so it is quarantined; \
+                               `clear quarantine` takes it in again";
+                Err(ApiError::new(ErrorKind::Refused, message))
+            })
+        }
     };
     let response = response.map(|reply| match reply {
         Reply::Switch(mut switch) => {
@@ -308,17 +361,35 @@ fn answer(module: &mut Module, primary: &mut Primary, master: &mut Master, call:
     }
 }
 
-fn take_punts(master: &mut Master, ring: &mut Ring) {
+fn take_punts(module: &Module, master: &mut Master, ring: &mut Ring) {
     loop {
         let taken = ring.drain(PUNT_BATCH, |record| {
             if let Some((header, frame)) = punt(record) {
-                master.on_control_frame(&header, frame);
+                // Dropped, and counted there, if two masters have died of it.
+                let _ = module.guarded(Kind::ControlFrame, frame, || {
+                    if module.faults {
+                        poison(frame);
+                    }
+                    master.on_control_frame(&header, frame);
+                });
             }
         });
         if taken < PUNT_BATCH {
             return;
         }
     }
+}
+
+/// What a test takes for a frame that breaks a parser.
+const POISON: &[u8] = b"hitless-poison";
+
+/// A parser that breaks, in a hitlessd that may be made to fail.
+fn poison(frame: &[u8]) {
+    let poisonous = frame.windows(POISON.len()).any(|window| window == POISON);
+    assert!(
+        !poisonous,
+        "a frame that breaks its parser, as a test wanted"
+    );
 }
 
 /// The parts of a PUNT record; `None` if the record is not one.

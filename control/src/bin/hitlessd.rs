@@ -9,7 +9,7 @@ use hitless::{
     hw::preflight,
     logbook::Logbook,
     master::Master,
-    module::{Module, Start, primary::Primary, standby},
+    module::{Module, Start, primary::Primary, standby, tasks},
     netlink::Netlink,
     northbound::{
         RUN_DIR,
@@ -25,8 +25,9 @@ use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
+    rc::Rc,
 };
-use tokio::sync::oneshot;
+use tokio::{sync::watch, task::LocalSet};
 use tracing::{error, info};
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
@@ -117,7 +118,12 @@ fn start_log(arguments: &Arguments, logbook: &Logbook) -> Result<()> {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         book.write_panic(panic);
-        default(panic);
+        if tasks::survives() {
+            default(panic);
+        } else {
+            // The standby waits for the end of this process: no time to look up a backtrace.
+            eprintln!("{panic}");
+        }
     }));
     let registry = tracing_subscriber::registry()
         .with(filter)
@@ -145,7 +151,7 @@ fn start(arguments: &Arguments, logbook: &Logbook) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("start the runtime")?;
-    runtime.block_on(module(arguments, config, logbook))
+    LocalSet::new().block_on(&runtime, module(arguments, config, logbook))
 }
 
 /// Runs a module: finds its role, follows a master, is one.
@@ -154,12 +160,13 @@ async fn module(arguments: &Arguments, config: Config, logbook: &Logbook) -> Res
     let run_dir = socket.parent().context("the run directory")?.to_path_buf();
     std::fs::create_dir_all(&run_dir).with_context(|| format!("make {}", run_dir.display()))?;
     logbook.open(&run_dir);
-    let backplane = Backplane::from_env()?;
+    let backplane = Backplane::from_env()?.map(Rc::new);
     if let Some(backplane) = &backplane {
         backplane
             .install_panic_hook()
             .context("install the panic hook")?;
     }
+    tasks::exit_on_panic();
     let mut module = Module::new(
         arguments.slot,
         config,
@@ -175,8 +182,12 @@ async fn module(arguments: &Arguments, config: Config, logbook: &Logbook) -> Res
     };
     logbook.set_role(ModuleRole::Master);
     let (boot, failover) = match start {
-        Start::First(dir) => (module.first(dir), None),
+        Start::First(dir) => {
+            module.open_blackbox(false);
+            (module.first(dir), None)
+        }
         Start::TakeOver(takeover) => {
+            module.open_blackbox(takeover.is_announced());
             let (boot, failover) = module.take_over(*takeover);
             (boot, Some(failover))
         }
@@ -190,13 +201,35 @@ async fn module(arguments: &Arguments, config: Config, logbook: &Logbook) -> Res
     module.tell_role("master");
     master.hardware.follow_datapath_log()?;
     // Only now, as the holder of the switch's lock, may this process take the place of a socket.
-    let server = control_socket(&socket)?;
+    let mut server = Some(control_socket(&socket)?);
     let (to_master, calls) = server::channel();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(server.serve(to_master, async {
-        // Sent or dropped: either way it is time.
-        let _ = stopped.await;
-    }));
+    let (stop, stopped) = watch::channel(false);
+    let path = socket.clone();
+    let serve = move || {
+        let (server, to_master) = (server.take(), to_master.clone());
+        let (mut stopped, path) = (stopped.clone(), path.clone());
+        async move {
+            let server = match server {
+                Some(server) => server,
+                None => control_socket(&path)?,
+            };
+            let stop = async move {
+                // Sent or dropped: either way it is time.
+                let _ = stopped.wait_for(|stopped| *stopped).await;
+            };
+            server
+                .serve(to_master, stop)
+                .await
+                .context("serve the control socket")
+        }
+    };
+    let line = module.backplane.clone();
+    let survived = move || {
+        if let Some(line) = &line {
+            line.last_words("");
+        }
+    };
+    let serving = tokio::task::spawn_local(tasks::supervise("control socket", serve, survived));
     info!(socket = %socket.display(), slot = %module.slot, version = env!("CARGO_PKG_VERSION"), "ready");
     let end = run::run(&mut module, master, primary, links, calls).await?;
     if end == End::Reboot {
@@ -204,10 +237,7 @@ async fn module(arguments: &Arguments, config: Config, logbook: &Logbook) -> Res
         std::process::exit(EXIT_REBOOT);
     }
     drop(stop);
-    serving
-        .await
-        .context("the control socket's task")?
-        .context("serve the control socket")?;
+    serving.await.context("the control socket's task")??;
     if end == End::Cleared {
         let _ = std::fs::remove_dir(&run_dir);
     }

@@ -1,6 +1,6 @@
 //! Answers about management modules and failover.
 
-use super::{Module, primary::Primary};
+use super::{Module, primary::Primary, tasks};
 use crate::{
     hw::{boot_seconds, monotonic_nanoseconds},
     logbook,
@@ -248,6 +248,16 @@ pub fn inject(fault: &Fault) -> Result<Reply, ApiError> {
         Fault::Hang => loop {
             std::thread::park();
         },
+        // The event loop makes it fail.
+        Fault::Diagnostic => Ok(Reply::Done {}),
+        Fault::TaskPanic => {
+            tasks::panic_in_task();
+            Ok(Reply::Done {})
+        }
+        Fault::CriticalTaskPanic => {
+            tokio::task::spawn_local(async { panic!("a critical task panics by request") });
+            Ok(Reply::Done {})
+        }
         _ => Err(no_standby(&format!(
             "this hitlessd has nothing that could fail by {fault}"
         ))),
