@@ -51,21 +51,13 @@ impl Switch {
     pub fn new(masters: Vec<Vec<Act>>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("control.sock");
-        let first = UnixListener::bind(&socket).unwrap();
-        let masters = thread::spawn(move || {
-            let mut listener = Some(first);
-            let mut heard = Vec::new();
-            let last = masters.len() - 1;
-            for (i, acts) in masters.into_iter().enumerate() {
-                let listener = listener.take().unwrap_or_else(|| {
-                    fs::remove_file(&socket).unwrap();
-                    UnixListener::bind(&socket).unwrap()
-                });
-                heard.push(live(&listener, acts, i == last));
-            }
-            heard
-        });
+        let masters = spawn(socket, masters);
         Self { dir, masters }
+    }
+
+    /// Further masters, after the end of those there were.
+    pub fn restart(&self, masters: Vec<Vec<Act>>) -> JoinHandle<Vec<Vec<Value>>> {
+        spawn(self.socket(), masters)
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -121,6 +113,25 @@ impl Outcome {
             .map(|requests| requests.iter().map(name).collect())
             .collect()
     }
+}
+
+/// Listens at a socket by now, as the first of some masters.
+fn spawn(socket: PathBuf, masters: Vec<Vec<Act>>) -> JoinHandle<Vec<Vec<Value>>> {
+    let listen = move || {
+        // What the one before left.
+        let _ = fs::remove_file(&socket);
+        UnixListener::bind(&socket).unwrap()
+    };
+    let mut first = Some(listen());
+    thread::spawn(move || {
+        let last = masters.len() - 1;
+        let mut heard = Vec::new();
+        for (i, acts) in masters.into_iter().enumerate() {
+            let listener = first.take().unwrap_or_else(&listen);
+            heard.push(live(&listener, acts, i == last));
+        }
+        heard
+    })
 }
 
 fn live(listener: &UnixListener, acts: Vec<Act>, is_last: bool) -> Vec<Value> {

@@ -41,6 +41,8 @@ pub(super) struct Follower {
     pub target: Target,
     wait: Duration,
     client: Option<Client>,
+    /// When a master that had been reached was lost, until the next one answers.
+    lost: Option<Instant>,
     /// The master that answered last, by the number of its generation, if that was asked for.
     generation: Option<u64>,
     changes: Vec<MasterChange>,
@@ -53,6 +55,7 @@ impl Follower {
             target,
             wait,
             client: None,
+            lost: None,
             generation: None,
             changes: Vec::new(),
         }
@@ -68,13 +71,13 @@ impl Follower {
         &mut self,
         mut ask: impl FnMut(&mut Client) -> Result<T, ClientError>,
     ) -> Result<T, Failure> {
-        let mut search = Search::default();
+        let mut began = None;
         loop {
-            let mut client = self.client(&mut search)?;
+            let mut client = self.client(&mut began)?;
             match ask(&mut client) {
                 Ok(answer) => {
                     self.client = Some(client);
-                    if let Some(lost) = search.lost {
+                    if let Some(lost) = self.lost.take() {
                         self.note_change(lost.elapsed());
                     }
                     return Ok(answer);
@@ -83,8 +86,8 @@ impl Follower {
                     if !went_away(&error) {
                         return Err(self.target.explain(error));
                     }
-                    search.lost.get_or_insert_with(Instant::now);
-                    self.pause(&mut search, error)?;
+                    self.lost.get_or_insert_with(Instant::now);
+                    self.pause(&mut began, error)?;
                 }
             }
         }
@@ -92,13 +95,16 @@ impl Follower {
 
     /// Asks for something that changes the switch, once.
     pub fn change(&mut self, request: &Request) -> Result<Reply, Failure> {
-        let mut client = self.client(&mut Search::default())?;
+        let mut client = self.client(&mut None)?;
         match client.call(request) {
             Ok(reply) => {
                 self.client = Some(client);
                 Ok(reply)
             }
-            Err(error) if went_away(&error) => Err(Failure::Interrupted(interrupted(request))),
+            Err(error) if went_away(&error) => {
+                self.lost.get_or_insert_with(Instant::now);
+                Err(Failure::Interrupted(interrupted(request)))
+            }
             Err(error) => Err(self.target.explain(error)),
         }
     }
@@ -138,8 +144,9 @@ impl Follower {
         self.target.explain(error)
     }
 
-    /// A connection, the one there is or a new one. Whoever gets an answer by it puts it back.
-    fn client(&mut self, search: &mut Search) -> Result<Client, Failure> {
+    /// A connection, the one there is or a new one, for which is looked since `began`. Whoever gets an answer by it
+    /// puts it back.
+    fn client(&mut self, began: &mut Option<Instant>) -> Result<Client, Failure> {
         if let Some(client) = self.client.take() {
             return Ok(client);
         }
@@ -149,17 +156,17 @@ impl Follower {
                 Err(error) => error,
             };
             // Nobody was there, and nobody is about to take over.
-            let hopeless = search.lost.is_none() && !is_attended(&self.target.socket);
+            let hopeless = self.lost.is_none() && !is_attended(&self.target.socket);
             if !went_away(&error) || hopeless {
                 return Err(self.target.explain(error));
             }
-            self.pause(search, error)?;
+            self.pause(began, error)?;
         }
     }
 
     /// Waits a moment, or gives up.
-    fn pause(&self, search: &mut Search, error: ClientError) -> Result<(), Failure> {
-        let began = *search.began.get_or_insert_with(Instant::now);
+    fn pause(&self, began: &mut Option<Instant>, error: ClientError) -> Result<(), Failure> {
+        let began = *began.get_or_insert_with(Instant::now);
         if began.elapsed() >= self.wait {
             return Err(Failure::Unreachable(format!(
                 "no master answered for {} s: {}",
@@ -185,15 +192,6 @@ impl Follower {
             gap_ms: u64::try_from(gap.as_millis()).unwrap_or(u64::MAX),
         });
     }
-}
-
-/// A search for a master.
-#[derive(Default)]
-struct Search {
-    /// When it began.
-    began: Option<Instant>,
-    /// When a master that had been reached was lost.
-    lost: Option<Instant>,
 }
 
 fn modules(client: &mut Client) -> Result<MsmFailoverInfo, ClientError> {

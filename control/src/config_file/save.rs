@@ -108,7 +108,7 @@ trait Storage {
         like: Option<&fs::Metadata>,
     ) -> io::Result<()>;
     /// Changes the contents of a file. They are on disk afterwards.
-    fn overwrite(&mut self, file: &Path, contents: &[u8]) -> io::Result<()>;
+    fn overwrite(&mut self, file: &mut File, contents: &[u8]) -> io::Result<()>;
     /// Puts a file in the place of another one at one stroke. The names are on disk afterwards.
     fn replace(&mut self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
@@ -144,11 +144,10 @@ impl Storage for Disk {
         made.sync_all()
     }
 
-    fn overwrite(&mut self, file: &Path, contents: &[u8]) -> io::Result<()> {
-        let mut opened = OpenOptions::new().write(true).open(file)?;
-        opened.write_all(contents)?;
-        opened.set_len(contents.len() as u64)?;
-        opened.sync_all()
+    fn overwrite(&mut self, file: &mut File, contents: &[u8]) -> io::Result<()> {
+        file.write_all(contents)?;
+        file.set_len(contents.len() as u64)?;
+        file.sync_all()
     }
 
     fn replace(&mut self, from: &Path, to: &Path) -> io::Result<()> {
@@ -183,38 +182,36 @@ fn write_to(disk: &mut impl Storage, config: &Config, file: &Path) -> Result<Sav
     if old.as_deref() == Some(text.as_bytes()) {
         return Ok(saved);
     }
-    let like = fs::metadata(file).ok();
-    if let Some(old) = &old {
-        let previous = beside(file, ".previous");
-        put(disk, &previous, old, like.as_ref())
-            .map_err(|error| failed(&previous, "keep the file before")(error.source))?;
-        saved.previous = Some(previous);
-    }
-    match (
-        put(disk, file, text.as_bytes(), like.as_ref()),
-        &saved.previous,
-    ) {
-        (Ok(()), _) => Ok(saved),
-        // A file that is a mount point, as containerlab binds one, can not be replaced.
-        (Err(error), Some(previous)) if error.busy => {
-            disk.overwrite(file, text.as_bytes())
+    let Some(old) = old else {
+        put(disk, file, text.as_bytes(), None).map_err(failed(file, "write it"))?;
+        return Ok(saved);
+    };
+    // Before the copy of an earlier save gives way: a file that can not be written stays as it is.
+    let mut opened = OpenOptions::new()
+        .write(true)
+        .open(file)
+        .map_err(failed(file, "write it"))?;
+    let like = opened
+        .metadata()
+        .map_err(failed(file, "see its owner and mode"))?;
+    let previous = beside(file, ".previous");
+    put(disk, &previous, &old, Some(&like)).map_err(failed(&previous, "keep the file before"))?;
+    match put(disk, file, text.as_bytes(), Some(&like)) {
+        Ok(()) => {}
+        // A mount point, as containerlab binds a file, can be written but not replaced.
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+            disk.overwrite(&mut opened, text.as_bytes())
                 .map_err(|source| SaveError::CutShort {
                     file: file.clone(),
                     previous: previous.clone(),
                     source,
                 })?;
             saved.in_place = true;
-            Ok(saved)
         }
-        (Err(error), _) => Err(failed(file, "write it")(error.source)),
+        Err(error) => return Err(failed(file, "write it")(error)),
     }
-}
-
-/// Why a file was not put in place.
-struct NotPut {
-    source: io::Error,
-    /// It can be written, but not replaced.
-    busy: bool,
+    saved.previous = Some(previous);
+    Ok(saved)
 }
 
 /// Makes or replaces a file at one stroke.
@@ -223,19 +220,11 @@ fn put(
     file: &Path,
     contents: &[u8],
     like: Option<&fs::Metadata>,
-) -> Result<(), NotPut> {
+) -> io::Result<()> {
     let new = beside(file, ".new");
-    let made = disk.create(&new, contents, like);
-    let put = made.map_err(|source| NotPut {
-        source,
-        busy: false,
-    });
-    let put = put.and_then(|()| {
-        disk.replace(&new, file).map_err(|source| NotPut {
-            busy: source.kind() == io::ErrorKind::ResourceBusy,
-            source,
-        })
-    });
+    let put = disk
+        .create(&new, contents, like)
+        .and_then(|()| disk.replace(&new, file));
     if put.is_err() {
         // The next save replaces one that can not be removed now.
         let _ = disk.remove(&new);

@@ -130,7 +130,8 @@ pub enum Rule {
     #[error("a watchdog of {0} ms is not in 50 to 60000 and not 0, which means none")]
     Watchdog(i64),
     #[error(
-        "{by} excludes preserve_state: {preserve}, because there is nothing that it could fit; set preserve_state: none"
+        "{by} excludes preserve_state: {preserve}, because there is nothing that it could fit; set preserve_state: none \
+         (at the command line: configure msm-failover link-action without preserve-state)"
     )]
     PreserveExcluded {
         preserve: PreserveState,

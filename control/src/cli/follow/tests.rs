@@ -306,6 +306,45 @@ fn a_live_view_goes_on_at_the_new_master_and_says_so_once() {
     assert_eq!(documents[1]["notice"]["master"], "msm-b");
 }
 
+/// Does something between two looks, which says whether there is another one.
+struct Between<F>(F);
+
+impl<F: FnMut() -> bool> Pace for Between<F> {
+    fn next(&mut self) -> bool {
+        (self.0)()
+    }
+}
+
+#[test]
+fn a_live_view_outlives_a_time_without_a_master() {
+    let switch = Switch::new(vec![vec![show_modules(MsmA, 1), answer(ports()), Act::Die]]);
+    let mut later = None;
+    let mut looks = 0;
+    let pace = Between(|| {
+        looks += 1;
+        if looks == 2 {
+            // By now the view has looked for a master in vain.
+            later = Some(switch.restart(vec![vec![answer(ports()), show_modules(MsmB, 2)]]));
+        }
+        looks < 3
+    });
+    let mut session = switch.session(Style::Plain, false);
+    session.follower.wait = Duration::from_millis(20);
+    let mut output = Vec::new();
+    session
+        .live(&Question::Ports(None), pace, &mut output)
+        .unwrap();
+    drop(session);
+    assert_eq!(later.unwrap().join().unwrap()[0].len(), 2);
+    let text = String::from_utf8(output).unwrap();
+    let order: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|word| ["Port", "no", "---"].contains(word))
+        .collect();
+    assert_eq!(order, ["Port", "no", "---", "Port"], "{text}");
+}
+
 #[test]
 fn a_connection_that_is_lost_alone_is_no_failover() {
     let switch = Switch::new(vec![

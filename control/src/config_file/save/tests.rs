@@ -67,13 +67,10 @@ impl Storage for Dying {
         self.step()
     }
 
-    fn overwrite(&mut self, file: &Path, contents: &[u8]) -> io::Result<()> {
+    fn overwrite(&mut self, file: &mut File, contents: &[u8]) -> io::Result<()> {
         self.step()?;
         match self.steps {
-            0 => {
-                let mut opened = OpenOptions::new().write(true).open(file)?;
-                opened.write_all(self.writes(contents))?;
-            }
+            0 => file.write_all(self.writes(contents))?,
             _ => Disk.overwrite(file, contents)?,
         }
         self.step()
