@@ -401,6 +401,13 @@ impl Module {
         }
     }
 
+    /// Tells the watchdog that this module lives.
+    pub fn kick(&self) {
+        if let Some(backplane) = &self.backplane {
+            backplane.kick();
+        }
+    }
+
     /// Tells hitless-boot what this module is.
     pub fn tell_role(&self, role: &str) {
         if let Some(backplane) = &self.backplane {

@@ -101,11 +101,7 @@ pub async fn run(
             biased;
             _ = terminate.recv() => next = Next::End(End::Stopped),
             _ = interrupt.recv() => next = Next::End(End::Stopped),
-            () = tick(&mut pulse.kicks) => {
-                if let Some(backplane) = &module.backplane {
-                    backplane.kick();
-                }
-            }
+            () = tick(&mut pulse.kicks) => module.kick(),
             () = tick(&mut pulse.keepalives) => primary.on_keepalive(module.now_ms()),
             event = module.peer_event() => on_peer_event(module, &event),
             _ = second.tick() => {
@@ -213,9 +209,7 @@ async fn hand_over(
         }
         primary.write(master);
     }
-    if let Some(backplane) = &module.backplane {
-        backplane.kick();
-    }
+    module.kick();
     true
 }
 
@@ -288,7 +282,7 @@ fn answer(module: &mut Module, primary: &mut Primary, master: &mut Master, call:
     let is_change = request.is_change();
     let response = match &request {
         Request::CheckMsmFailover {} if primary.is_ready() => {
-            primary.check(master, reply);
+            primary.check(module, master, reply);
             return Next::GoOn;
         }
         Request::RunMsmFailover { force } => match module.start_failover(primary, master, *force) {

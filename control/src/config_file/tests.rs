@@ -455,6 +455,45 @@ fn a_problem_with_a_default_is_reported_where_the_key_would_be() {
 }
 
 #[test]
+fn seed_34_the_failover_section_is_refused_with_line_key_and_rule() {
+    for (section, at, message) in [
+        (
+            "  slave_config: flash\n  preserve_state: l2\n",
+            (4, 3),
+            "msm_failover.preserve_state: slave_config: flash excludes preserve_state: l2",
+        ),
+        (
+            "  timeout: 20\n",
+            (3, 3),
+            "msm_failover.timeout: 20 is not in 30 to 300",
+        ),
+        // The default is the problem: the section is where it would be.
+        (
+            "  watchdog_ms: 4000\n",
+            (2, 1),
+            "msm_failover.lease_ms: a lease of 3000 ms runs out before the watchdog",
+        ),
+        (
+            "  slave_config: inherit\n",
+            (3, 17),
+            "msm_failover.slave_config: unknown variant `inherit`, expected `inherited` or `flash`",
+        ),
+        (
+            "  time_out: 60\n",
+            (3, 3),
+            "msm_failover: unknown field `time_out`",
+        ),
+    ] {
+        let found = findings(&format!("switch: a\nmsm_failover:\n{section}"));
+        let [finding] = found.as_slice() else {
+            panic!("{found:?}");
+        };
+        assert_eq!((finding.line, finding.column), at, "{finding:?}");
+        assert!(finding.message.starts_with(message), "{finding:?}");
+    }
+}
+
+#[test]
 fn a_problem_behind_an_alias_is_reported_where_the_value_is_written() {
     let text = "switch: a\nvlans: [{id: 7}]\nports:\n- {port: 1, device: a, tagged: &t [7, 8]}\n- {port: 2, device: b, tagged: *t}\n";
     let found = findings(text);

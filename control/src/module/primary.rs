@@ -38,6 +38,8 @@ use tracing::{debug, error, info, warn};
 const MAX_CHANGES: usize = 1 << 18;
 /// Buckets of the FDB that one step of a bulk transfer looks at: less than a millisecond.
 const BULK_BUCKETS: u32 = 8_192;
+/// Buckets of the FDB that a check looks at between two signs of life.
+const DIGEST_BUCKETS: u32 = 65_536;
 /// Time that a change which lets frames through waits for the standby (design invariant 4).
 const OPENING_WAIT: Duration = Duration::from_millis(50);
 /// Time that an answer to an operator waits for the standby to have the change.
@@ -453,13 +455,16 @@ impl Primary {
     }
 
     /// Compares the master's tables with the hardware now, and with the standby when it has answered.
-    pub fn check(&mut self, master: &mut Master, reply: oneshot::Sender<Response>) {
+    pub fn check(
+        &mut self,
+        module: &Module,
+        master: &mut Master,
+        reply: oneshot::Sender<Response>,
+    ) {
         master.finish_settling();
-        let Some(standby) = &mut self.standby else {
-            return;
-        };
         let config = config_record(master).ok();
         let vlans = master.vlans();
+        let (model, hardware) = self.fdb_digests(module, master);
         let tables = vec![
             (
                 Subsystem::Config,
@@ -478,14 +483,56 @@ impl Primary {
                     master.hardware.vlans.iter().map(|(_, entry)| entry),
                 )),
             ),
-            (
-                Subsystem::Fdb,
-                fdb_digest(master),
-                Some(hardware_digest(master)),
-            ),
+            (Subsystem::Fdb, model, Some(hardware)),
         ];
-        standby.sender.request_digest();
-        self.checks.push(Check { reply, tables });
+        if let Some(standby) = &mut self.standby {
+            standby.sender.request_digest();
+            self.checks.push(Check { reply, tables });
+        }
+    }
+
+    /// The digests of the master's model of the FDB and of the hardware. The hardware knows neither moves nor holds:
+    /// those of the model are taken for its own. A large table takes long, so both watchdog and standby are told that
+    /// this module lives.
+    fn fdb_digests(&mut self, module: &Module, master: &Master) -> (Digest, Digest) {
+        let table = master.learning.table();
+        let (mut model, mut copy, mut hardware) = Default::default();
+        let add = |digest: &mut Digest, slot: Slot, key, port, flags| {
+            digest.add(digest::fdb_entry(slot.number(), key, port, flags));
+        };
+        for first in (0..table.buckets()).step_by(DIGEST_BUCKETS as usize) {
+            let buckets = first..first.saturating_add(DIGEST_BUCKETS).min(table.buckets());
+            for (slot, _) in table.scan(buckets.clone()) {
+                let Some(copied) = table.slots().copied(slot) else {
+                    continue;
+                };
+                if let Some(record) = fdb_record(slot, &copied) {
+                    let model: &mut Digest = &mut model;
+                    model.add(record.hash());
+                }
+                add(
+                    &mut copy,
+                    slot,
+                    copied.key,
+                    copied.port.into(),
+                    copied.flags.into(),
+                );
+            }
+            for (slot, entry) in table.slots().hardware_entries(buckets) {
+                add(&mut hardware, slot, entry.key, entry.port, entry.flags);
+            }
+            module.kick();
+            self.on_keepalive(module.now_ms());
+            if let Some(standby) = &mut self.standby {
+                let written = standby.link.write(standby.sender.outgoing());
+                standby.sender.sent(written.unwrap_or(0));
+            }
+        }
+        let hash = model
+            .hash
+            .wrapping_add(hardware.hash)
+            .wrapping_sub(copy.hash);
+        (model, Digest { hash, ..hardware })
     }
 
     fn finish_check(&mut self, digests: &[(Subsystem, Digest)]) {
@@ -682,47 +729,6 @@ fn vlan_digest<'v>(entries: impl Iterator<Item = &'v VlanEntry>) -> Digest {
         .filter(|(_, entry)| **entry != nothing)
         .filter_map(|(id, entry)| Some(vlan_record(VlanId::new(id)?, entry).hash()))
         .collect()
-}
-
-/// The master's model of the FDB, everything it would tell the standby.
-fn fdb_digest(master: &Master) -> Digest {
-    let table = master.learning.table();
-    table
-        .scan(0..table.buckets())
-        .filter_map(|(slot, _)| fdb_record(slot, &table.slots().copied(slot)?))
-        .map(|record| record.hash())
-        .collect()
-}
-
-/// What the hardware holds that the copy does not say, as the difference of two digests; equal when they are.
-fn hardware_digest(master: &Master) -> Digest {
-    let model = fdb_digest(master);
-    let table = master.learning.table();
-    let copy: Digest = table
-        .scan(0..table.buckets())
-        .filter_map(|(slot, _)| {
-            let c = table.slots().copied(slot)?;
-            Some(digest::fdb_entry(
-                slot.number(),
-                c.key,
-                c.port.into(),
-                c.flags.into(),
-            ))
-        })
-        .collect();
-    let hardware: Digest = table
-        .slots()
-        .hardware_entries()
-        .map(|(slot, e)| digest::fdb_entry(slot.number(), e.key, e.port, e.flags))
-        .collect();
-    // The hardware knows neither moves nor holds: those of the model are taken for its own.
-    Digest {
-        count: hardware.count,
-        hash: model
-            .hash
-            .wrapping_add(hardware.hash)
-            .wrapping_sub(copy.hash),
-    }
 }
 
 fn checked(

@@ -8,7 +8,7 @@ use super::{
     verdict,
 };
 use crate::{
-    backplane::PeerEvent,
+    backplane::{MAX_WATCHDOG_MS, PeerEvent},
     hw::{HwError, pins::SwitchDir},
 };
 use anyhow::{Context, Result};
@@ -38,6 +38,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONG_PAUSE: Duration = Duration::from_secs(1);
 /// Reads handled before anything else gets its turn.
 const READS: usize = 16;
+/// Ticks of the master's keepalives between two of the standby's: nothing hangs on them.
+const KEEPALIVE_TICKS: u32 = 10;
 /// Time for a master that hands over to end by itself.
 const HANDOVER_GRACE: Duration = Duration::from_millis(200);
 
@@ -174,9 +176,7 @@ pub async fn find_role(module: &mut Module) -> Result<Ended> {
             // It has not begun to listen, or it is just ending.
             Err(e) => debug!("no master answers: {e}"),
         }
-        if let Some(backplane) = &module.backplane {
-            backplane.kick();
-        }
+        module.kick();
         tokio::select! {
             () = stop.asked() => return Ok(Ended::Stopped),
             () = sleep(pause) => {}
@@ -217,6 +217,7 @@ impl<'m> Following<'m> {
         let mut kick_ms = 0;
         let mut kicks = interval(Duration::from_secs(1));
         let mut keepalives = Keepalives::new(u32::MAX);
+        let mut ticked = 0u32;
         loop {
             let settings = self.config().msm_failover;
             if interval_ms != settings.keepalive_interval_ms {
@@ -226,7 +227,7 @@ impl<'m> Following<'m> {
                 ticks.reset();
                 keepalives = Keepalives::new(settings.keepalive_misses);
             }
-            let watchdog_ms = settings.watchdog_ms.unwrap_or(0);
+            let watchdog_ms = settings.watchdog_ms.map_or(0, patience);
             if kick_ms != watchdog_ms {
                 kick_ms = watchdog_ms;
                 if let Some(backplane) = &self.module.backplane {
@@ -263,7 +264,10 @@ impl<'m> Following<'m> {
                         return Ok(left);
                     }
                     self.receiver.tick(self.module.now_ms());
-                    self.receiver.keepalive();
+                    ticked = ticked.wrapping_add(1);
+                    if ticked.is_multiple_of(KEEPALIVE_TICKS) {
+                        self.receiver.keepalive();
+                    }
                     self.write()?;
                     if self.receiver.peer().is_some() && keepalives.tick() {
                         let ms = interval_ms * keepalives.missed();
@@ -273,11 +277,7 @@ impl<'m> Following<'m> {
                         }));
                     }
                 }
-                _ = kicks.tick(), if kick_ms > 0 => {
-                    if let Some(backplane) = &self.module.backplane {
-                        backplane.kick();
-                    }
-                }
+                _ = kicks.tick(), if kick_ms > 0 => self.module.kick(),
             }
             if self.receiver.heard() != heard {
                 keepalives.heard();
@@ -480,9 +480,7 @@ impl<'m> Following<'m> {
         loop {
             match fence(master, PAUSE) {
                 Err(e) if e.kind() == io::ErrorKind::TimedOut && Instant::now() < deadline => {
-                    if let Some(backplane) = &self.module.backplane {
-                        backplane.kick();
-                    }
+                    self.module.kick();
                 }
                 Err(e) => {
                     return Err(e).context(
@@ -493,6 +491,11 @@ impl<'m> Following<'m> {
             }
         }
     }
+}
+
+/// The watchdog of a standby, in milliseconds: nobody waits for it, and its kicks cost the idle module most.
+fn patience(watchdog_ms: u32) -> u32 {
+    watchdog_ms.saturating_mul(8).clamp(2_000, MAX_WATCHDOG_MS)
 }
 
 /// What a standby knows, for the log of a takeover.

@@ -10,6 +10,7 @@ pub use replica::{Copied, NoSuchSlot, Replica};
 use super::cells::Hardware;
 use super::table::{Slot, Slots};
 use crate::time::Epoch;
+use core::ops::Range;
 use hitless_common::PortNo;
 use hitless_common::limits::MAX_PORTS;
 use hitless_common::map::fdb::{BUCKET_ENTRIES, FdbEntry, FdbKey, flag};
@@ -155,9 +156,15 @@ impl<'hw> Mirror<'hw> {
         self.shadow[slot.bucket() as usize].copied(slot.index())
     }
 
-    /// What the hardware itself holds, without its free slots.
-    pub fn hardware_entries(&self) -> impl Iterator<Item = (Slot, FdbEntry)> + '_ {
-        (0..self.hardware.buckets()).flat_map(|bucket| {
+    /// What the hardware itself holds in some buckets, without free slots.
+    ///
+    /// # Panics
+    /// If there are not as many buckets.
+    pub fn hardware_entries(
+        &self,
+        buckets: Range<u32>,
+    ) -> impl Iterator<Item = (Slot, FdbEntry)> + '_ {
+        buckets.flat_map(|bucket| {
             let entries = self.hardware.bucket(bucket).into_iter().enumerate();
             entries
                 .filter(|(_, entry)| entry.key != FdbKey::FREE)

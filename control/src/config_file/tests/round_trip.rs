@@ -63,6 +63,33 @@ fn a_port(port: u16, ids: Vec<u16>) -> impl Strategy<Value = (u16, BTreeSet<u16>
     )
 }
 
+prop_compose! {
+    /// A section that keeps the rules between its keys.
+    fn a_failover()(
+        shape in 0..6usize,
+        timeout in 30..=300,
+        (interval, misses) in (10..=200, 2..=100),
+        watchdog in prop_oneof![Just(0), 50..=20_000],
+        freshness in 100..=600_000,
+        lease in 20_501..=60_000,
+        critical: bool,
+    ) -> String {
+        let shape = [
+            "slave_config: flash, link_action: take_links_down",
+            "link_action: take_links_down, preserve_state: none",
+            "slave_config: flash, preserve_state: none",
+            "preserve_state: none",
+            "link_action: keep_links_up, preserve_state: l2",
+            "slave_config: inherited",
+        ][shape];
+        let level = if critical { "critical" } else { "all" };
+        format!(
+            "msm_failover: {{{shape}, timeout: {timeout}, keepalive_interval_ms: {interval}, keepalive_misses: {misses}, \
+             watchdog_ms: {watchdog}, freshness_ms: {freshness}, lease_ms: {lease}, sys_recovery_level: {level}}}\n"
+        )
+    }
+}
+
 /// The YAML of a correct configuration.
 fn a_configuration() -> impl Strategy<Value = String> {
     let vlans = proptest::collection::btree_map(1..=4094u16, a_vlan(), 1..40);
@@ -72,7 +99,7 @@ fn a_configuration() -> impl Strategy<Value = String> {
         let ports: Vec<_> = numbers.into_iter().map(|n| a_port(n, ids.clone())).collect();
         let holes = proptest::collection::btree_set((proptest::sample::select(ids), 0..1u64 << 40), 0..20);
         let fdb = (64..=16_777_216u32, prop_oneof![Just(0), 10..=1_000_000], 0..=1_000_000, 1..=3_600, 1..=86_400);
-        (ports, holes, fdb).prop_map(move |(ports, holes, (size, ageing, moves, within, hold))| {
+        (ports, holes, fdb, a_failover()).prop_map(move |(ports, holes, (size, ageing, moves, within, hold), failover)| {
             let mut text = format!("switch: \"{switch}\"\nfdb:\n  size: {size}\n  ageing_seconds: {ageing}\n");
             text += &format!("  damping: {{moves: {moves}, within_seconds: {within}, hold_seconds: {hold}}}\n  static:\n");
             for (vlan, mac) in &holes {
@@ -80,6 +107,7 @@ fn a_configuration() -> impl Strategy<Value = String> {
                 let mac = Mac::from_u64(0x0200_0000_0000 | mac);
                 text += &format!("  - {{vlan: {vlan}, mac: \"{mac}\", blackhole: true}}\n");
             }
+            text += &failover;
             text += "vlans:\n";
             let mut names = BTreeSet::new();
             for (id, (name, mac_limit, learning, loop_free)) in &vlans {
