@@ -94,13 +94,16 @@ pub fn forward<P: Packet>(packet: &mut P) -> P::Action {
 fn admit(port: &PortEntry, header: &Header) -> Result<Admitted, DropReason> {
     let vid = vlan::classify(port, header)?;
     let vlan = maps::vlan(vid).ok_or(DropReason::VlanUnknown)?;
-    let open = vlan::open(vlan);
-    if !open.has(port.port)
-        && let Some(reason) = vlan::refusal(port, vlan)
-    {
+    let fallen_back = vlan::has_fallen_back(vlan);
+    let lets_in = vlan.forwarding.has(port.port) && (!fallen_back || vlan.fallback.has(port.port));
+    if !lets_in && let Some(reason) = vlan::refusal(port, vlan) {
         return Err(reason);
     }
-    Ok(Admitted { vid, vlan, open })
+    Ok(Admitted {
+        vid,
+        vlan,
+        fallen_back,
+    })
 }
 
 #[inline(always)]

@@ -19,13 +19,11 @@ pub fn unicast<P: Packet>(
     if to == from {
         return bridge::drop(packet, from, from, DropReason::SamePort);
     }
-    if !admitted.open.has(to) {
-        let reason = if admitted.vlan.forwarding.has(to) {
-            DropReason::NoMaster
-        } else {
-            DropReason::EgressBlocked
-        };
-        return bridge::drop(packet, from, from, reason);
+    if !admitted.vlan.forwarding.has(to) {
+        return bridge::drop(packet, from, from, DropReason::EgressBlocked);
+    }
+    if !admitted.lets_out(to) {
+        return bridge::drop(packet, from, from, DropReason::NoMaster);
     }
     let Some(egress) = maps::egress(to) else {
         return bridge::drop(packet, from, from, DropReason::EgressBlocked);

@@ -21,7 +21,7 @@ impl Targets {
         let bit = from.wrapping_sub(1);
         let mut word = 0;
         while word < PORT_WORDS {
-            let mut ports = admitted.open.0[word];
+            let mut ports = admitted.open(word);
             if usize::from(bit / 64) == word {
                 ports &= !(1 << (bit % 64));
             }

@@ -9,7 +9,7 @@ use hitless_common::{
     DropReason,
     map::{
         ports::{self, PortEntry},
-        vlans::{self, PortSet, VlanEntry},
+        vlans::{self, VlanEntry},
     },
 };
 
@@ -23,19 +23,33 @@ pub struct Admitted {
     pub vid: u16,
     /// Its entry.
     pub vlan: &'static VlanEntry,
-    /// The ports that forward in it now.
-    pub open: &'static PortSet,
+    /// Whether only the ports forward that make no loop while nobody looks after the others.
+    pub fallen_back: bool,
 }
 
-/// The ports that forward in a VLAN now: those that the master wants, or those that make no loop while nobody
-/// looks after the others (design invariant 1). Only VLANs where that differs ask for the time.
-#[inline(always)]
-pub fn open(vlan: &'static VlanEntry) -> &'static PortSet {
-    if vlan.flags & vlans::flag::GUARDED == 0 || lease_holds() {
-        &vlan.forwarding
-    } else {
-        &vlan.fallback
+impl Admitted {
+    /// Whether a frame may leave by a port that forwards.
+    #[inline(always)]
+    pub fn lets_out(&self, port: u16) -> bool {
+        !self.fallen_back || self.vlan.fallback.has(port)
     }
+
+    /// The ports that forward now, of one word of the sets.
+    #[inline(always)]
+    pub fn open(&self, word: usize) -> u64 {
+        if self.fallen_back {
+            self.vlan.fallback.0[word]
+        } else {
+            self.vlan.forwarding.0[word]
+        }
+    }
+}
+
+/// Whether a VLAN must make do with its loop-free ports (design invariant 1). Only VLANs where these are not all ask
+/// for the time.
+#[inline(always)]
+pub fn has_fallen_back(vlan: &VlanEntry) -> bool {
+    vlan.flags & vlans::flag::GUARDED != 0 && !lease_holds()
 }
 
 /// Whether a master has renewed the lease. The time is that of the last timer tick, some milliseconds old, which is

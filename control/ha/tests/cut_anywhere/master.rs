@@ -77,7 +77,7 @@ impl<'hw> Master<'hw> {
                 Learning::adopt(map, SEED, memory, rules, &view, now).0,
                 true,
             ),
-            Begin::Resume(copy) => (Learning::adopt(map, SEED, copy.into_memory(), rules, &view, now).0, true),
+            Begin::Resume(copy) => (Learning::resume(map, SEED, copy, rules, &view), false),
         };
         let mut master = Self {
             map,
