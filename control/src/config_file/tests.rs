@@ -459,18 +459,18 @@ fn seed_34_the_failover_section_is_refused_with_line_key_and_rule() {
     for (section, at, message) in [
         (
             "  slave_config: flash\n  preserve_state: l2\n",
-            (4, 3),
+            (4, 19),
             "msm_failover.preserve_state: slave_config: flash excludes preserve_state: l2",
         ),
         (
             "  timeout: 20\n",
-            (3, 3),
+            (3, 12),
             "msm_failover.timeout: 20 is not in 30 to 300",
         ),
-        // The default is the problem: the section is where it would be.
+        // The default of a key that is not there is the problem: it would be in the section.
         (
             "  watchdog_ms: 4000\n",
-            (2, 1),
+            (3, 3),
             "msm_failover.lease_ms: a lease of 3000 ms runs out before the watchdog",
         ),
         (

@@ -29,7 +29,7 @@ mod tests;
 
 use places::{Place, Places};
 
-/// Connections at a time. See [`places`] for who makes room for one more.
+/// Connections at a time. See the module `places` for who makes room for one more.
 pub const MAX_CONNECTIONS: usize = 64;
 
 /// Connections that wait for a place; one more is told so and hung up on.
