@@ -336,6 +336,8 @@ impl Sender {
             why,
             dropped: dropped.octets,
         });
+        // What it has is no longer what we have: if we died now, it would have to know.
+        self.tell_states();
     }
 
     /// Says that the master lives, unless something else that waits to be sent says so.
