@@ -45,12 +45,12 @@ fn seed_47_51_every_cut_of_a_random_run_ends_like_the_uncut_one() {
 fn seed_47_every_cut_of_openings_and_closings_ends_like_the_uncut_one() {
     let mut events = vec![Event::Tick; 12];
     for round in 0..3 {
-        for config in [1, 2, 3, 0, 2, 1] {
+        for config in [1, 2, 0, 3, 1] {
             events.push(Event::Config(config));
             if round == 1 {
                 events.push(Event::Behind);
             }
-            for port in 1..=4 {
+            for port in [1, 3] {
                 events.push(Event::Link { port, up: false });
                 if round == 2 {
                     events.push(Event::Behind);
@@ -61,7 +61,7 @@ fn seed_47_every_cut_of_openings_and_closings_ends_like_the_uncut_one() {
     }
     let recording = cut_everywhere(&events);
     assert!(recording.was_ready());
-    assert!(recording.openings_that_waited() > 50);
+    assert!(recording.openings_that_waited() > 20);
 }
 
 /// A nearly full table, in which learning one address moves others.
@@ -75,6 +75,23 @@ fn seed_47_every_cut_of_displacements_ends_like_the_uncut_one() {
     let events: Vec<Event> = frames.collect();
     let recording = cut_everywhere(&events);
     assert!(recording.longest_chain() > 2, "no address was displaced");
+}
+
+/// Addresses that move: the new master goes on counting where the old one was.
+#[test]
+fn seed_51_every_cut_of_moves_ends_like_the_uncut_one() {
+    let mut events = vec![Event::Tick; 12];
+    for round in 0..10 {
+        events.extend((0..6).map(|mac| Event::Frame {
+            vlan: 10,
+            mac,
+            port: 1 + (mac + round) % 4,
+        }));
+        events.push(Event::Tick);
+    }
+    let recording = cut_everywhere(&events);
+    assert!(recording.was_ready());
+    assert_eq!(recording.moved(), 6);
 }
 
 /// The standby falls behind and gets everything anew, again and again.

@@ -90,7 +90,8 @@ fn halves(mut octets: &[u8]) -> Vec<Vec<u8>> {
     parts
 }
 
-/// What the master has to say reaches the standby, and what that answers the master.
+/// What the master has to say reaches the standby, half a message at a time; what that answers reaches the master at
+/// once, which then opens what waited for it.
 fn deliver(master: &mut Master<'_>, standby: &mut Standby, steps: &mut Vec<Step>) {
     loop {
         let Some(sender) = &mut master.sender else {
@@ -98,17 +99,35 @@ fn deliver(master: &mut Master<'_>, standby: &mut Standby, steps: &mut Vec<Step>
         };
         let said = sender.outgoing().to_vec();
         sender.sent(said.len());
-        for part in halves(&said) {
-            standby.hear(&part);
-            steps.push(Step::Told(part));
+        let mut parts = halves(&said);
+        if said.is_empty() {
+            // The standby may have something to say by itself.
+            parts.push(Vec::new());
         }
-        let answer = standby.receiver.outgoing().to_vec();
-        standby.receiver.sent(answer.len());
-        sender.receive(0, &answer).unwrap();
-        if said.is_empty() && answer.is_empty() {
+        let mut quiet = said.is_empty();
+        for part in parts {
+            standby.hear(&part);
+            if !part.is_empty() {
+                steps.push(Step::Told(part));
+            }
+            let answer = standby.receiver.outgoing().to_vec();
+            standby.receiver.sent(answer.len());
+            quiet &= answer.is_empty();
+            if let Some(sender) = &mut master.sender {
+                sender.receive(0, &answer).unwrap();
+            }
+            master.settle();
+            note(master, steps);
+        }
+        if quiet {
             return;
         }
     }
+}
+
+/// Records what the master has written.
+fn note(master: &mut Master<'_>, steps: &mut Vec<Step>) {
+    steps.extend(master.written.drain(..).map(Step::Written));
 }
 
 fn sender() -> Sender {
@@ -126,9 +145,6 @@ pub fn record(events: &[Event]) -> Recording {
     let mut standby = Standby::new();
     master.sender = Some(sender());
     let mut steps = Vec::new();
-    let note = |master: &mut Master<'_>, steps: &mut Vec<Step>| {
-        steps.extend(master.written.drain(..).map(Step::Written));
-    };
     note(&mut master, &mut steps);
     let mut ready = false;
     for (number, &event) in events.iter().enumerate() {
@@ -146,6 +162,7 @@ pub fn record(events: &[Event]) -> Recording {
         master.settle();
         note(&mut master, &mut steps);
         if master.sender.as_ref().is_some_and(Sender::ready) {
+            assert_eq!(standby.memory, master.model(), "after event {number}");
             ready = true;
             steps.push(Step::Done(number));
         }
@@ -183,6 +200,12 @@ impl Recording {
 
     pub fn openings_that_waited(&self) -> usize {
         self.waited
+    }
+
+    /// Addresses of which something is known at the end that the hardware does not know.
+    pub fn moved(&self) -> usize {
+        let moved = |record: &&FdbRecord| record.moves > 0;
+        self.model.fdb.values().filter(moved).count()
     }
 
     /// The most writes to the FDB in a row.
