@@ -1,8 +1,6 @@
 # The image `hitless:latest` that the files in topologies/ name.
 #
 #   docker build -t hitless:latest .
-#
-# Needs BuildKit (the default since Docker 23), because of the file written by COPY below.
 
 # The official Rust image, because the control plane needs Rust 1.95 and Debian's own compiler is older.
 FROM rust:1.95-slim-bookworm AS build
@@ -21,7 +19,7 @@ RUN CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
 WORKDIR /hitless
 COPY . .
 # Without a data path there is no image.
-RUN HITLESS_EBPF=require cargo build --release --locked --package hitless --bins
+RUN HITLESS_EBPF=require cargo build --release --locked --package hitless --package hitless-boot --bins
 
 
 FROM debian:bookworm-slim
@@ -36,47 +34,10 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends iproute2 \
  && rm -rf /var/lib/apt/lists/*
 
-COPY --from=build /hitless/target/release/hitlessd /hitless/target/release/hitless /usr/local/bin/
+COPY --from=build /hitless/target/release/hitless /hitless/target/release/hitless-boot \
+     /hitless/target/release/hitlessd /usr/local/bin/
 
-COPY --chmod=755 <<'EOF' /usr/local/lib/hitless/entrypoint
-#!/bin/sh
-# Process 1 of the container. It outlives hitlessd: a container that is restarted loses every interface but
-# eth0, and the data path with them.
-set -u
-
-if ! grep -q '^[^ ]* /sys/fs/bpf bpf ' /proc/mounts; then
-    mount -t bpf bpf /sys/fs/bpf || {
-        echo 'entrypoint: no BPF file system at /sys/fs/bpf; run the container privileged' >&2
-        exit 1
-    }
-fi
-
-child=
-stopping=
-stop() {
-    stopping=yes
-    [ -z "$child" ] || kill -TERM "$child" 2>/dev/null
-}
-trap stop TERM INT
-
-while [ -z "$stopping" ]; do
-    "$@" &
-    child=$!
-    wait "$child"
-    status=$?
-    # A signal ends `wait` before the child has ended.
-    while kill -0 "$child" 2>/dev/null; do
-        wait "$child"
-        status=$?
-    done
-    child=
-    [ -z "$stopping" ] || exit "$status"
-    echo "entrypoint: '$*' ended with status $status, starts again in a second" >&2
-    sleep 1 &
-    wait $!
-done
-EOF
-
-ENTRYPOINT ["/usr/local/lib/hitless/entrypoint"]
-CMD ["hitlessd", "--config", "/etc/hitless/hitless.yaml"]
+# Process 1 of the container holds both management modules and outlives them: a container that is restarted loses
+# every interface but eth0, and the data path with them. It mounts /sys/fs/bpf, so the container must be privileged.
+CMD ["hitless", "chassis", "--config", "/etc/hitless/hitless.yaml"]
 HEALTHCHECK --interval=5s --timeout=2s --start-period=2s --retries=3 CMD ["hitless", "show", "switch"]

@@ -90,13 +90,13 @@ impl Master {
             Request::ConfigureSysRecoveryLevel { level } => {
                 self.configure_sys_recovery_level(*level)
             }
-            Request::Save {} => self.save(),
             Request::ShowMsmFailover {}
             | Request::RunMsmFailover { .. }
             | Request::RebootSlot { .. }
             | Request::CheckMsmFailover {}
             | Request::ShowLog { .. }
             | Request::ClearQuarantine {}
+            | Request::Save {}
             | Request::InjectFault { .. } => Err(refuse(
                 "the request concerns the management module, not the switch",
             )),

@@ -35,6 +35,9 @@ use crate::northbound::RUN_DIR;
 /// A module that was removed stays out so long before it is put back.
 const OUT: Duration = Duration::from_secs(1);
 
+/// At the start msm-b is put in so much later, so that not chance decides which module is the first master.
+const HEAD_START: Duration = Duration::from_millis(200);
+
 /// Time that a boot has to stop its module (5 s) and itself.
 const STOP_TIME: Duration = Duration::from_secs(7);
 
@@ -132,11 +135,15 @@ impl Seat {
         add(&"--config");
         add(&options.config);
         words.extend(options.module.iter().cloned());
+        let wait = match slot {
+            Slot::A => Duration::ZERO,
+            Slot::B => HEAD_START,
+        };
         Ok(Self {
             slot,
             command: (boot, words),
             boot: None,
-            put_in_at: Some(Instant::now()),
+            put_in_at: Some(Instant::now() + wait),
         })
     }
 

@@ -3,23 +3,25 @@
 use crate::{
     backplane::PeerEvent,
     blackbox::Kind,
+    config_file::save,
     hw::Ring,
     master::Master,
     module::{self, Module, diagnostics::Diagnostics, primary::Primary, tasks},
     netlink::LinkChanges,
     northbound::{
-        api::{ApiError, ErrorKind, Fault, Reply, Request, Response},
+        api::{ApiError, ErrorKind, Fault, Reply, Request, Response, SavedInfo},
         server::Call,
     },
 };
 use anyhow::{Context, Result};
 use hitless_common::map::events::{LearnEvent, PuntHeader};
 use hitless_ha::cause::Cause;
-use hitless_proto::config::MsmFailoverConfig;
+use hitless_proto::config::{Config, MsmFailoverConfig};
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
+    task::JoinSet,
     time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tracing::{error, info, warn};
@@ -85,6 +87,7 @@ pub async fn run(
     let mut terminate = signal(SignalKind::terminate()).context("catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("catch SIGINT")?;
     let mut pulse = Pulse::default();
+    let mut saves = JoinSet::new();
     let mut diagnostics = Diagnostics::default();
     self_test(&mut diagnostics, &mut primary, &mut master);
 
@@ -102,7 +105,7 @@ pub async fn run(
             _ = terminate.recv() => next = Next::End(End::Stopped),
             _ = interrupt.recv() => next = Next::End(End::Stopped),
             () = tick(&mut pulse.kicks) => module.kick(),
-            () = tick(&mut pulse.keepalives) => primary.on_keepalive(module.now_ms()),
+            () = tick(&mut pulse.keepalives) => primary.on_keepalive(&mut master, module.now_ms()),
             event = module.peer_event() => on_peer_event(module, &event),
             _ = second.tick() => {
                 master.on_second().await;
@@ -116,16 +119,27 @@ pub async fn run(
                 }
             }
             stream = primary.connection() => match stream {
-                Ok(stream) => primary.attach(stream, module.now_ms()),
+                Ok(stream) => primary.attach(module, &mut master, stream),
                 Err(e) => warn!("a standby could not be accepted: {e}"),
             },
             _ = primary.ready() => primary.read(module, &mut master),
             () = sleep_until(due.map_or_else(Instant::now, Instant::from_std)), if due.is_some() => {
                 primary.settle_debts(&mut master, false);
             }
+            Some(saved) = saves.join_next(), if !saves.is_empty() => {
+                let (reply, response) = finish_save(&mut master, saved.context("save the configuration")?);
+                primary.checkpoint(&mut master, module.now_ms());
+                primary.answer_when_safe(reply, response);
+            }
             Some(call) = calls.recv() => {
                 let tested = matches!(call.request, Request::InjectFault { fault: Fault::Diagnostic });
-                next = answer(module, &mut primary, &mut master, call);
+                next = match call {
+                    Call { request: Request::Save {}, reply } => {
+                        begin_save(&mut saves, &master, reply);
+                        Next::GoOn
+                    }
+                    call => answer(module, &mut primary, &mut master, call),
+                };
                 if tested && module::faults_allowed().is_ok() {
                     diagnostics.fail_next();
                     next = self_test(&mut diagnostics, &mut primary, &mut master);
@@ -170,6 +184,52 @@ pub async fn run(
             }
         }
     }
+}
+
+/// What was to be written, what became of it, and who asked.
+type Save = (
+    Config,
+    Result<save::Saved, save::SaveError>,
+    oneshot::Sender<Response>,
+);
+
+/// Writes the configuration to its file, on another thread: a slow disk must not look like a hang.
+fn begin_save(saves: &mut JoinSet<Save>, master: &Master, reply: oneshot::Sender<Response>) {
+    if !saves.is_empty() {
+        let message = "the configuration is being saved already; ask again when that is done";
+        let _ = reply.send(ApiError::new(ErrorKind::Refused, message).into());
+        return;
+    }
+    let (config, file) = (master.config.clone(), master.config_file.clone());
+    saves.spawn_blocking(move || {
+        let saved = save::write(&config, &file);
+        (config, saved, reply)
+    });
+}
+
+fn finish_save(
+    master: &mut Master,
+    (config, saved, reply): Save,
+) -> (oneshot::Sender<Response>, Response) {
+    let response = match saved {
+        Ok(saved) => {
+            // A change that was made in the meantime is not in the file.
+            if config == master.config {
+                master.note_saved();
+            }
+            info!(file = %saved.file.display(), "the configuration was saved");
+            Response::Ok(Reply::Saved(SavedInfo {
+                path: saved.file,
+                previous: saved.previous,
+                in_place: saved.in_place,
+            }))
+        }
+        Err(e) => {
+            warn!("the configuration could not be saved: {e}");
+            ApiError::new(ErrorKind::NotSaved, e.to_string()).into()
+        }
+    };
+    (reply, response)
 }
 
 /// Tests this module. One that is broken hands over, if there is a standby that is not.

@@ -53,7 +53,8 @@ pub fn run(repo: &Repo, action: Action) -> Result<ExitCode> {
         } => {
             need_root("topo up", "nodes are namespaces")?;
             let bin_dir = repo.release_dir();
-            if !bin_dir.join("hitlessd").is_file() {
+            let built = ["hitless", "hitless-boot", "hitlessd"];
+            if !built.iter().all(|binary| bin_dir.join(binary).is_file()) {
                 setup::run(repo, false)?;
                 build::run(repo)?;
             }

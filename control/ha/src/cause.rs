@@ -27,6 +27,7 @@ pub enum Cause {
     /// The operator asked for a reset that loses everything.
     HardReset,
     /// A cause that this version does not know, or none was reported.
+    #[serde(other)]
     Unknown,
 }
 

@@ -22,6 +22,7 @@ pub enum SubState {
     /// It failed; only a reboot of the standby helps.
     Failed,
     /// A state that this version does not know.
+    #[serde(other)]
     Unknown,
 }
 

@@ -2,17 +2,12 @@
 
 use super::refuse;
 use crate::{
-    config_file::save,
     master::Master,
-    northbound::api::{
-        ApiError, ConfiguredInfo, ErrorKind, MsmFailoverChange, MsmFailoverSettings, Reply,
-        SavedInfo,
-    },
+    northbound::api::{ApiError, ConfiguredInfo, MsmFailoverChange, MsmFailoverSettings, Reply},
 };
 use hitless_proto::config::{
     Config, Document, LinkAction, MsmFailoverDoc, PreserveState, SlaveConfig, SysRecoveryLevel,
 };
-use tracing::info;
 
 /// Seconds of the failover timer by factory default (T-sync guide, "Configuring Timers").
 const GUIDE_TIMEOUT: i64 = 60;
@@ -66,19 +61,6 @@ impl Master {
             settings: MsmFailoverSettings::from(&self.config.msm_failover),
             notes,
         })))
-    }
-
-    /// `save`.
-    pub(super) fn save(&mut self) -> Result<Reply, ApiError> {
-        let saved = save::write(&self.config, &self.config_file)
-            .map_err(|error| ApiError::new(ErrorKind::NotSaved, error.to_string()))?;
-        self.note_saved();
-        info!(file = %saved.file.display(), "the configuration was saved");
-        Ok(Reply::Saved(SavedInfo {
-            path: saved.file,
-            previous: saved.previous,
-            in_place: saved.in_place,
-        }))
     }
 }
 

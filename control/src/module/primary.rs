@@ -46,6 +46,8 @@ const OPENING_WAIT: Duration = Duration::from_millis(50);
 const ANSWER_WAIT: Duration = Duration::from_millis(500);
 /// Age of an unacknowledged bracket at which the standby is dropped to a new transfer.
 const LAG_LIMIT_MS: u64 = 2_000;
+/// Time for a module that has connected to introduce itself.
+const HELLO_LIMIT_MS: u64 = 2_000;
 /// Reads handled before anything else gets its turn.
 const READS: usize = 4;
 
@@ -74,6 +76,8 @@ struct Attached {
     fdb_next: u32,
     /// Counts when the transfer of everything began.
     counted: (u64, u64),
+    /// When it connected.
+    since: u64,
 }
 
 /// See the module.
@@ -172,7 +176,10 @@ impl Primary {
     }
 
     /// Takes a module as standby, unless there is one.
-    pub fn attach(&mut self, stream: UnixStream, now: u64) {
+    pub fn attach(&mut self, module: &Module, master: &mut Master, stream: UnixStream) {
+        // The one that was there may be gone, and this one be its successor.
+        self.read(module, master);
+        let now = module.now_ms();
         if let Some(standby) = &self.standby {
             let slot = standby.sender.peer().map_or_else(
                 || "a module that has not introduced itself".to_owned(),
@@ -194,6 +201,7 @@ impl Primary {
                     vlans: Vec::new(),
                     fdb_next: 0,
                     counted: (0, 0),
+                    since: now,
                 });
             }
             Err(e) => warn!("a module connected and was gone at once: {e}"),
@@ -400,10 +408,13 @@ impl Primary {
     }
 
     /// Says that the master lives, and looks whether the standby does.
-    pub fn on_keepalive(&mut self, now: u64) {
+    pub fn on_keepalive(&mut self, master: &mut Master, now: u64) {
         let Some(standby) = &mut self.standby else {
             return;
         };
+        if standby.sender.peer().is_none() && now.saturating_sub(standby.since) > HELLO_LIMIT_MS {
+            return self.detach(master, "it has not introduced itself");
+        }
         standby.sender.keepalive();
         if standby.sender.ready() && standby.sender.lag(now).ms > LAG_LIMIT_MS {
             standby.sender.fall_back(FallBack::NoAnswer);
@@ -522,8 +533,8 @@ impl Primary {
                 add(&mut hardware, slot, entry.key, entry.port, entry.flags);
             }
             module.kick();
-            self.on_keepalive(module.now_ms());
             if let Some(standby) = &mut self.standby {
+                standby.sender.keepalive();
                 let written = standby.link.write(standby.sender.outgoing());
                 standby.sender.sent(written.unwrap_or(0));
             }

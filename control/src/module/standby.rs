@@ -38,6 +38,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONG_PAUSE: Duration = Duration::from_secs(1);
 /// Reads handled before anything else gets its turn.
 const READS: usize = 16;
+/// Time for a master whose end of the link is closed to be gone; it is the next thing that the kernel does.
+const CLOSED_GRACE: Duration = Duration::from_millis(500);
 /// Ticks of the master's keepalives between two of the standby's: nothing hangs on them.
 const KEEPALIVE_TICKS: u32 = 10;
 /// Time for a master that hands over to end by itself.
@@ -314,14 +316,7 @@ impl<'m> Following<'m> {
         for _ in 0..READS {
             match self.link.read().context("read from the master")? {
                 Read::Nothing => break,
-                Read::Closed => {
-                    let words = self.last_words.take();
-                    return Ok(Some(Left::Lost(Loss {
-                        provisional: true,
-                        detail: words,
-                        ..Loss::new(Cause::SoftwareException, true)
-                    })));
-                }
+                Read::Closed => return self.closed().map(Some),
                 Read::Octets(octets) => {
                     if let Some(left) = self.receive(octets)? {
                         return Ok(Some(left));
@@ -331,6 +326,28 @@ impl<'m> Following<'m> {
         }
         self.write()?;
         Ok(None)
+    }
+
+    /// The master's end of the link is closed: it has ended, or it does not want this module any more.
+    fn closed(&mut self) -> Result<Left> {
+        let loss = Loss {
+            provisional: true,
+            ..Loss::new(Cause::SoftwareException, true)
+        };
+        let gone = match self.link.peer() {
+            Some(master) => {
+                fence::is_gone(master, CLOSED_GRACE).context("look at the old master")?
+            }
+            None => true,
+        };
+        if !gone {
+            warn!("the master has closed the link and lives on");
+            return Ok(Left::Unwanted);
+        }
+        Ok(Left::Lost(Loss {
+            detail: self.last_words.take(),
+            ..loss
+        }))
     }
 
     fn receive(&mut self, octets: usize) -> Result<Option<Left>> {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use hitless_common::Mac;
+use serde_json::Value;
 
+use crate::harness::chassis::Chassis;
 use crate::harness::cpu::{Pinned, keep_on};
 use crate::harness::features::{self, Feature};
 use crate::harness::frames::Builder;
@@ -164,6 +166,8 @@ pub fn linux_bridge(run: &Run) -> Result<Path<()>> {
 /// Hitless with a third port, `p3`, on which other stations can be heard.
 #[derive(Debug)]
 pub struct Hitless {
+    /// Both management modules, where the switch has two.
+    pub chassis: Option<Chassis>,
     /// The switch.
     pub switch: Switch,
     newcomers: Netns,
@@ -175,6 +179,38 @@ pub struct Hitless {
 /// # Errors
 /// When something can not be set up, or the ports do not take the mode.
 pub fn hitless(run: &Run, files: &std::path::Path, mode: &str, size: u32) -> Result<Path<Hitless>> {
+    with_modules(run, files, mode, [size, 300], |switch| {
+        switch.run()?;
+        Ok(None)
+    })
+}
+
+/// The same in mode `tc` with two management modules, of which one is a standby that is ready. No address gets old.
+///
+/// # Errors
+/// When something can not be set up, or no standby gets ready.
+pub fn redundant(run: &Run, files: &std::path::Path, size: u32) -> Result<Path<Hitless>> {
+    with_modules(run, files, "tc", [size, 0], |switch| {
+        let chassis = Chassis::spawn(run, switch, &mut Chassis::command(switch)?)?;
+        switch.await_shown("msm-failover", has_ready_standby)?;
+        Ok(Some(chassis))
+    })
+}
+
+/// Whether `show msm-failover` tells of a standby that is ready.
+#[must_use]
+pub fn has_ready_standby(shown: &Value) -> bool {
+    let mut modules = shown["modules"].as_array().into_iter().flatten();
+    modules.any(|m| m["role"] == "standby" && m["state"] == "ready")
+}
+
+fn with_modules(
+    run: &Run,
+    files: &std::path::Path,
+    mode: &str,
+    [size, ageing]: [u32; 2],
+    start: impl FnOnce(&mut Switch) -> Result<Option<Chassis>>,
+) -> Result<Path<Hitless>> {
     let [g0, p1, p2, s0] = DEVICES;
     let label = format!("h{mode}");
     Path::new(run, &label, |middle, generator, sink| {
@@ -185,7 +221,7 @@ pub fn hitless(run: &Run, files: &std::path::Path, mode: &str, size: u32) -> Res
             fit_for_xdp(netns, device)?;
         }
         let config = format!(
-            "fdb:\n  size: {size}\n  static:\n    \
+            "fdb:\n  size: {size}\n  ageing_seconds: {ageing}\n  static:\n    \
              - {{vlan: 10, mac: \"{SOURCES}\", port: 1}}\n    \
              - {{vlan: 10, mac: \"{DESTINATIONS}\", port: 2}}\n\
              vlans: [{{id: 10}}]\nports:\n\
@@ -193,7 +229,8 @@ pub fn hitless(run: &Run, files: &std::path::Path, mode: &str, size: u32) -> Res
              \x20 - {{port: 2, device: {p2}, untagged: 10, offload: {mode}}}\n\
              \x20 - {{port: 3, device: p3, untagged: 10, offload: {mode}}}\n"
         );
-        let switch = Switch::start(run, files, middle, &label, &config)?;
+        let mut switch = Switch::prepare(run, files, middle, &label, &config)?;
+        let chassis = start(&mut switch)?;
         switch.await_shown("ports", |ports| {
             ports.as_array().is_some_and(|ports| {
                 ports.len() == 3
@@ -202,7 +239,11 @@ pub fn hitless(run: &Run, files: &std::path::Path, mode: &str, size: u32) -> Res
                         .all(|p| p["offload"] == mode && p["link"] == "up")
             })
         })?;
-        Ok(Hitless { switch, newcomers })
+        Ok(Hitless {
+            chassis,
+            switch,
+            newcomers,
+        })
     })
 }
 

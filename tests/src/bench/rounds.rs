@@ -11,6 +11,8 @@ pub struct Subject<'a> {
     /// Baselines, and the least ratio to them that the project promises.
     comparisons: Vec<(&'static str, Option<f64>)>,
     limit: Option<Limit>,
+    /// The most that any round may have.
+    worst: Option<f64>,
     measure: Box<dyn FnMut() -> Result<f64> + 'a>,
 }
 
@@ -21,8 +23,18 @@ impl<'a> Subject<'a> {
             name,
             comparisons: Vec::new(),
             limit: None,
+            worst: None,
             measure: Box::new(measure),
         }
+    }
+
+    /// Something that was measured already, round by round.
+    #[must_use]
+    pub fn recorded(name: &'static str, samples: Vec<f64>) -> Self {
+        let mut samples = samples.into_iter();
+        Self::new(name, move || {
+            samples.next().context("fewer samples than rounds")
+        })
     }
 
     /// Compared with another subject.
@@ -43,6 +55,13 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn limited(mut self, limit: Limit) -> Self {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Promised to have no round above this.
+    #[must_use]
+    pub fn worst(mut self, most: f64) -> Self {
+        self.worst = Some(most);
         self
     }
 }
@@ -86,6 +105,9 @@ pub struct Figure {
     /// What the project promises of the figure itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
+    /// The most that the project promises of the highest round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worst: Option<f64>,
     /// Whether a promise was broken.
     pub missed: bool,
 }
@@ -171,14 +193,17 @@ impl Figure {
             Some(Limit::AtMost(most)) => middle > most,
             None => false,
         };
+        let max = own.iter().copied().fold(0.0, f64::max);
+        let beyond = subject.worst.is_some_and(|most| max > most);
         Self {
             name: subject.name.to_owned(),
             median: middle,
             min: own.iter().copied().fold(f64::INFINITY, f64::min),
-            max: own.iter().copied().fold(0.0, f64::max),
-            missed: outside || ratios.iter().any(short),
+            max,
+            missed: outside || beyond || ratios.iter().any(short),
             ratios,
             limit: subject.limit,
+            worst: subject.worst,
         }
     }
 }
@@ -214,6 +239,9 @@ impl fmt::Display for Table {
                 Some(Limit::AtLeast(least)) => write!(f, "; promised at least {least}")?,
                 Some(Limit::AtMost(most)) => write!(f, "; promised at most {most}")?,
                 None => {}
+            }
+            if let Some(most) = g.worst {
+                write!(f, "; promised never above {most}")?;
             }
             for r in &g.ratios {
                 write!(f, "; {:.2} of {}", r.ratio, r.baseline)?;
@@ -286,6 +314,7 @@ mod tests {
             assert_eq!(missed(subject().limited(Limit::AtLeast(8.0)), value), is);
             assert_eq!(missed(subject().limited(Limit::AtMost(7.95)), value), !is);
             assert!(!missed(subject().beside("base"), value));
+            assert_eq!(missed(subject().worst(7.95), value), !is);
         }
     }
 }

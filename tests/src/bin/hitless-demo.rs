@@ -1,7 +1,7 @@
-//! The promise in half a minute: the control plane is killed under traffic, and nobody notices.
+//! The promise in half a minute: the master is taken away under traffic in three ways, and no frame notices.
 
 use std::path::Path;
-use std::process::{Child, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,7 +10,7 @@ use hitless_common::Mac;
 use hitless_tests::harness::cleanup;
 use hitless_tests::harness::flow::{Flow, Spec};
 use hitless_tests::harness::netns::Netns;
-use hitless_tests::harness::run::{self, Run, Scratch};
+use hitless_tests::harness::run::{self, Run};
 use hitless_tests::harness::switch::DEADLINE;
 use hitless_tests::harness::wait::wait_for;
 use hitless_topo::{NodeHandle, UpOptions};
@@ -18,12 +18,28 @@ use serde_json::Value;
 
 const TOPOLOGY: &str = "topologies/single/single.clab.yml";
 const SWITCH: &str = "sw1";
-const CONFIG: &str = "/etc/hitless/hitless.yaml";
+
+/// How the switch loses its master, and the name of the phase in which it does.
+const LOSSES: [(Loss, &str); 3] = [
+    (Loss::Operator, "hitless run msm-failover"),
+    (Loss::Signal("KILL"), "kill -KILL of the master"),
+    (Loss::Signal("STOP"), "kill -STOP of the master"),
+];
+
+/// A way to lose a master.
+#[derive(Clone, Copy)]
+enum Loss {
+    /// By command.
+    Operator,
+    /// By a signal to its process.
+    Signal(&'static str),
+}
 
 /// Shows that frames do not depend on the control plane.
 ///
-/// Brings up the lab `single`, sends numbered frames between h1 and h2 both ways, kills hitlessd with SIGKILL,
-/// starts it again, and counts. Exit code 0 only if nothing was lost, doubled or re-ordered.
+/// Brings up the lab `single`, whose switch has two management modules, sends numbered frames between h1 and h2 both
+/// ways, takes the master away by command, by SIGKILL and by a hang, and counts. Exit code 0 only if nothing was
+/// lost, doubled or re-ordered.
 #[derive(Parser)]
 struct Options {
     /// Which demo
@@ -59,7 +75,7 @@ fn main() -> Result<ExitCode> {
 /// Runs the demo; whether nothing was lost.
 fn show(run: &Run, options: &Options) -> Result<bool> {
     println!(
-        "Lab {}: one switch, {SWITCH}, and three hosts ({TOPOLOGY})",
+        "Lab {}: one switch, {SWITCH}, with two management modules, and three hosts ({TOPOLOGY})",
         options.demo
     );
     let up = UpOptions {
@@ -74,7 +90,7 @@ fn show(run: &Run, options: &Options) -> Result<bool> {
             eprintln!("taking the lab down: {error}");
         }
     });
-    let mut node = Node::open(&lab.name)?;
+    let node = Node::open(&lab.name)?;
     let hosts = [Host::open(&lab.name, "h1")?, Host::open(&lab.name, "h2")?];
     println!(
         "h1 and h2 send each other {} numbered frames a second from here on.",
@@ -98,23 +114,23 @@ fn show(run: &Run, options: &Options) -> Result<bool> {
                 to.mac,
             )
         };
-        flows.push(Flow::start(&spec, "hitlessd runs")?);
+        flows.push(Flow::start(&spec, "no failover")?);
     }
+    let mut master = node.master_beside(None)?;
+    println!(
+        "{} is master, the other module is its standby.",
+        master.slot
+    );
     std::thread::sleep(phase);
 
-    let pid = node.pid()?;
-    begin(&mut flows, "hitlessd is killed")?;
-    println!("kill -KILL {pid}: hitlessd is gone.");
-    node.kill(pid)?;
-    begin(&mut flows, "no hitlessd")?;
-    std::thread::sleep(phase);
-
-    begin(&mut flows, "hitlessd starts")?;
-    let scratch = Scratch::new(run, "demo")?;
-    let pid = node.start(&scratch.path().join("hitlessd.log"))?;
-    println!("hitlessd runs again, as process {pid}.");
-    begin(&mut flows, "hitlessd runs again")?;
-    std::thread::sleep(phase);
+    for (loss, name) in LOSSES {
+        flows.iter_mut().try_for_each(|flow| flow.phase(name))?;
+        println!("{name} ({}, process {})", master.slot, master.pid);
+        node.lose(loss, &master)?;
+        master = node.master_beside(Some(&master))?;
+        println!("  {}", master.story);
+        std::thread::sleep(phase);
+    }
 
     let mut hitless = true;
     for flow in flows {
@@ -123,8 +139,8 @@ fn show(run: &Run, options: &Options) -> Result<bool> {
         hitless &= report.is_hitless();
     }
     println!(
-        "{SWITCH}: hitless show fdb\n{}",
-        node.output(&["hitless", "show", "fdb"])?
+        "{SWITCH}: hitless show msm-failover\n{}",
+        node.output(&["hitless", "show", "msm-failover"])?
     );
     println!(
         "{}",
@@ -135,10 +151,6 @@ fn show(run: &Run, options: &Options) -> Result<bool> {
         }
     );
     Ok(hitless)
-}
-
-fn begin(flows: &mut [Flow], phase: &str) -> Result<()> {
-    flows.iter_mut().try_for_each(|flow| flow.phase(phase))
 }
 
 /// A host of the lab.
@@ -163,17 +175,23 @@ impl Host {
     }
 }
 
+/// The module in charge.
+struct Master {
+    slot: String,
+    pid: u64,
+    /// How it came to be.
+    story: String,
+}
+
 /// The switch's node.
 struct Node {
     handle: NodeHandle,
-    daemon: Option<Child>,
 }
 
 impl Node {
     fn open(lab: &str) -> Result<Self> {
         Ok(Self {
             handle: NodeHandle::open(lab, SWITCH)?,
-            daemon: None,
         })
     }
 
@@ -189,51 +207,47 @@ impl Node {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// The master's process id, as the node counts processes.
-    fn pid(&self) -> Result<u64> {
-        let text = self.output(&["hitless", "show", "switch", "--json"])?;
-        let switch: Value = serde_json::from_str(&text).context("answer of the switch")?;
-        switch["modules"][0]["pid"]
-            .as_u64()
-            .with_context(|| format!("no process id in {text}"))
-    }
-
-    /// Kills a process of the node and waits until it has gone.
-    fn kill(&self, pid: u64) -> Result<()> {
-        let pid = pid.to_string();
-        self.output(&["sh", "-c", &format!("kill -KILL {pid}")])?;
-        wait_for("the end of hitlessd", DEADLINE, || {
-            let alive = self.output(&["sh", "-c", &format!("kill -0 {pid}")]);
-            Ok(alive.is_err().then_some(()))
+    /// Waits until there is a master other than `before`, with a standby that is ready.
+    fn master_beside(&self, before: Option<&Master>) -> Result<Master> {
+        let mut last = String::new();
+        wait_for("a master and a standby that is ready", DEADLINE, || {
+            let text = self.output(&["hitless", "show", "msm-failover", "--json"])?;
+            let shown: Value = serde_json::from_str(&text).context("answer of the switch")?;
+            last = text;
+            let modules = shown["modules"].as_array().context("its modules")?;
+            let ready = |role: &str| {
+                let is = |m: &&Value| m["role"] == role && m["state"] == "ready";
+                modules.iter().find(is)
+            };
+            let (Some(master), Some(_)) = (ready("master"), ready("standby")) else {
+                return Ok(None);
+            };
+            let slot = master["slot"].as_str().context("the master's slot")?;
+            if before.is_some_and(|before| before.slot == slot) {
+                return Ok(None);
+            }
+            let last = &shown["last_failover"];
+            let ms = last["duration_us"].as_f64().unwrap_or(0.0) / 1000.0;
+            Ok(Some(Master {
+                slot: slot.to_owned(),
+                pid: master["pid"].as_u64().context("the master's process")?,
+                story: format!(
+                    "{slot} was in charge after {ms:.1} ms (cause: {}), and has a standby again.",
+                    last["cause"].as_str().unwrap_or("none")
+                ),
+            }))
         })
+        .with_context(|| format!("the switch said: {last}"))
     }
 
-    /// Starts hitlessd as the node did, and waits until it answers.
-    fn start(&mut self, log: &Path) -> Result<u64> {
-        let file =
-            std::fs::File::create(log).with_context(|| format!("create {}", log.display()))?;
-        let mut command = self.handle.command("hitlessd");
-        command
-            .args(["--config", CONFIG])
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file);
-        self.daemon = Some(self.handle.spawn(command)?);
-        wait_for("hitlessd to answer", DEADLINE, || self.pid().map(Some)).with_context(|| {
-            format!(
-                "its log:\n{}",
-                std::fs::read_to_string(log).unwrap_or_default()
-            )
-        })
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // The node's end kills whatever still runs in it; this one is our child.
-        if let Some(daemon) = &mut self.daemon {
-            let _ = daemon.kill();
-            let _ = daemon.wait();
+    fn lose(&self, loss: Loss, master: &Master) -> Result<()> {
+        match loss {
+            Loss::Operator => self.output(&["hitless", "run", "msm-failover"]),
+            Loss::Signal(signal) => {
+                let kill = format!("kill -{signal} {}", master.pid);
+                self.output(&["sh", "-c", &kill])
+            }
         }
+        .map(drop)
     }
 }

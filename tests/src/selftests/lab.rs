@@ -89,6 +89,21 @@ impl Lab {
     /// # Errors
     /// When something can not be made, or a port does not come up in the mode asked for.
     pub fn new(ctx: &Ctx, label: &str, mode: Mode, ports: &[&str], rest: &str) -> Result<Self> {
+        Self::started(ctx, label, mode, ports, rest, Switch::run).map(|(lab, ())| lab)
+    }
+
+    /// The same with a switch that is started in another way; gives back what that way returns.
+    ///
+    /// # Errors
+    /// As [`Lab::new`], and what `start` returns.
+    pub fn started<T>(
+        ctx: &Ctx,
+        label: &str,
+        mode: Mode,
+        ports: &[&str],
+        rest: &str,
+        start: impl FnOnce(&mut Switch) -> Result<T>,
+    ) -> Result<(Self, T)> {
         let netns = ctx.netns(&format!("{label}s"))?;
         let mut hosts = Vec::new();
         for number in 1..=ports.len() {
@@ -100,7 +115,8 @@ impl Lab {
             hosts.push(host);
         }
         let config = config(mode, ports, rest);
-        let switch = ctx.switch(&netns, label, &config)?;
+        let mut switch = Switch::prepare(ctx.run(), ctx.files(), &netns, label, &config)?;
+        let started = start(&mut switch)?;
         let wanted: Vec<&str> = (1..=ports.len()).map(|n| mode.offload(n)).collect();
         switch.await_shown("ports", |shown| {
             wanted.iter().enumerate().all(|(i, offload)| {
@@ -113,14 +129,15 @@ impl Lab {
             .map(|host| Port::open(host, "eth1"))
             .collect::<Result<_>>()?;
         let fence = vec![Member::Tagged(FENCE_VLAN); ports.len()];
-        Ok(Self {
+        let lab = Self {
             switch,
             netns,
             hosts,
             ports: ends,
             fence,
             mode,
-        })
+        };
+        Ok((lab, started))
     }
 
     /// Sends frames (station's place, frame) and checks that every station receives exactly what is named for it.

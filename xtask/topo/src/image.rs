@@ -10,7 +10,15 @@ use crate::topology::Node;
 pub(crate) const BINARIES_IN_NODE: &str = "/usr/local/lib/hitless";
 
 /// What our image runs when the file gives neither `entrypoint` nor `cmd`.
-const COMMAND: [&str; 3] = ["hitlessd", "--config", "/etc/hitless/hitless.yaml"];
+const COMMAND: [&str; 4] = [
+    "hitless",
+    "chassis",
+    "--config",
+    "/etc/hitless/hitless.yaml",
+];
+
+/// The programs that are in our image.
+const BINARIES: [&str; 3] = ["hitless", "hitless-boot", "hitlessd"];
 
 /// What a container's processes have as PATH.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -43,7 +51,7 @@ pub(crate) fn path(node: &Node) -> String {
     }
 }
 
-/// The directory of the locally built binaries for a node of our image: the given one, or the one of the
+/// The directory of the locally built binaries, all of them, for a node of our image: the given one, or the one of the
 /// running program, or the one above it (where cargo puts test programs).
 pub(crate) fn binaries(node: &Node, given: Option<&Path>) -> Result<PathBuf, Error> {
     let candidates: Vec<PathBuf> = match given {
@@ -57,10 +65,23 @@ pub(crate) fn binaries(node: &Node, given: Option<&Path>) -> Result<PathBuf, Err
                 .collect()
         }
     };
-    let binary = "hitlessd";
-    let found = candidates.iter().find(|d| d.join(binary).is_file());
-    let directory = found.and_then(|d| d.canonicalize().ok());
-    directory.ok_or_else(|| Error::NoBinary {
+    let has = |directory: &Path, binary: &str| directory.join(binary).is_file();
+    let whole = |directory: &&PathBuf| BINARIES.iter().all(|b| has(directory, b));
+    let directory = candidates.iter().find(whole);
+    if let Some(found) = directory.and_then(|d| d.canonicalize().ok()) {
+        return Ok(found);
+    }
+    // What is missing where most is there.
+    let best = candidates
+        .iter()
+        .max_by_key(|d| BINARIES.iter().filter(|b| has(d, b)).count());
+    let missing = |binary: &&&str| best.is_none_or(|d| !has(d, binary));
+    let binary = BINARIES
+        .iter()
+        .find(missing)
+        .copied()
+        .unwrap_or(BINARIES[0]);
+    Err(Error::NoBinary {
         node: node.name.clone(),
         image: node.image.clone(),
         binary,

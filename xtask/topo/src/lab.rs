@@ -25,7 +25,7 @@ const DEATH_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct UpOptions<'a> {
     /// Name of the lab instead of the one in the file, so that labs from one file can run side by side.
     pub lab_name: Option<String>,
-    /// Directory of `hitlessd` and `hitless` for nodes of our image; by default that of the running
+    /// Directory of `hitless`, `hitless-boot` and `hitlessd` for nodes of our image; by default that of the running
     /// program, or the one above it.
     pub bin_dir: Option<PathBuf>,
     /// How long to wait for each node's health check to pass, counted from the end of its `exec` lines.

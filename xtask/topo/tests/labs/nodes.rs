@@ -280,7 +280,7 @@ pub fn our_image_runs_the_given_binaries() {
     };
     match up(&lab.file(), &options) {
         Err(Error::NoBinary { binary, node, .. }) => {
-            assert_eq!((binary, &node[..]), ("hitlessd", "n"))
+            assert_eq!((binary, &node[..]), ("hitless", "n"))
         }
         other => panic!("{other:?}"),
     }
@@ -290,14 +290,23 @@ pub fn our_image_runs_the_given_binaries() {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(lab.path(name), mode).unwrap();
     };
-    script(
-        "bin/hitlessd",
-        "echo $@; cat $2 > /run/ready.new; mv /run/ready.new /run/ready; exec sleep 1000000",
-    );
-    script(
-        "bin/hitless",
-        "echo not yet; test \"$*\" = 'show switch' && cat /run/ready",
-    );
+    // In the node the one program is both: what it starts with, and what its health check asks.
+    let hitless = |chassis: &str| {
+        script(
+            "bin/hitless",
+            &format!(
+                "if test $1 = chassis; then {chassis}; fi\necho not yet; test \"$*\" = 'show switch' && cat /run/ready"
+            ),
+        );
+    };
+    hitless("cat $3 > /run/ready.new; mv /run/ready.new /run/ready; exec sleep 1000000");
+    match up(&lab.file(), &options) {
+        Err(Error::NoBinary { binary, .. }) => assert_eq!(binary, "hitless-boot"),
+        other => panic!("{other:?}"),
+    }
+    for binary in ["bin/hitless-boot", "bin/hitlessd"] {
+        script(binary, "exit 9");
+    }
     let messages = Mutex::new(Vec::new());
     let progress = |line: &str| messages.lock().unwrap().push(line.to_string());
     let options = UpOptions {
@@ -312,7 +321,7 @@ pub fn our_image_runs_the_given_binaries() {
     );
     assert_eq!(
         info.nodes[0].command.join(" "),
-        "hitlessd --config /etc/hitless/hitless.yaml"
+        "hitless chassis --config /etc/hitless/hitless.yaml"
     );
     assert_eq!(lab.run("n", &["cat", "/run/ready"]), "switch: n");
     assert_eq!(
@@ -323,7 +332,7 @@ pub fn our_image_runs_the_given_binaries() {
     down(&lab.name).unwrap();
 
     // Never ready: the reason has what the check said; the command's end is noticed at once.
-    script("bin/hitlessd", "exec sleep 1000000");
+    hitless("exec sleep 1000000");
     let options = UpOptions {
         ready_timeout: Duration::from_secs(2),
         ..options
@@ -333,7 +342,7 @@ pub fn our_image_runs_the_given_binaries() {
         error.contains("not healthy after 2 s") && error.contains("not yet"),
         "{error}"
     );
-    script("bin/hitlessd", "echo bad configuration; exit 3");
+    hitless("echo bad configuration; exit 3");
     let options = UpOptions {
         ready_timeout: Duration::from_secs(3600),
         ..options
