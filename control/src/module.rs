@@ -31,9 +31,10 @@ use history::History;
 use hitless_ha::{
     cause::Cause,
     link::Hello,
-    monitor::{ConfigFrom, Situation, StateFrom, Verdict},
+    monitor::{ConfigFrom, NotHitless, Situation, StateFrom, Verdict},
+    schema::Subsystem,
     slot::ModuleSlot,
-    state::States,
+    state::{Reason, States, SubState},
 };
 use hitless_proto::config::{Config, LinkAction};
 use primary::Primary;
@@ -132,7 +133,7 @@ impl Module {
         let Takeover {
             dir,
             mut database,
-            states,
+            mut states,
             from,
             cause,
             cause_is_provisional,
@@ -156,6 +157,16 @@ impl Module {
         };
         boot.flush = verdict.state == StateFrom::Nothing;
         boot.reset_links = boot.config.msm_failover.link_action == LinkAction::TakeLinksDown;
+        if let Some(NotHitless::Stale { .. }) = verdict.not_hitless {
+            // As the patent has it: a standby that thinks a hitless takeover imprudent is failed.
+            let reason = match cause {
+                Cause::WatchdogTimeout => Reason::Watchdog,
+                _ => Reason::Keepalive,
+            };
+            for subsystem in Subsystem::CHECKPOINTED {
+                states.set(subsystem, SubState::Failed, reason);
+            }
+        }
         let why = verdict
             .not_hitless
             .map(|why| format!("not hitless: {why}; discarded: {}", verdict.discards()));
@@ -223,7 +234,7 @@ impl Module {
             let missing: Vec<String> = sender
                 .states()
                 .iter()
-                .filter(|(_, status)| status.current.state != hitless_ha::state::SubState::Ready)
+                .filter(|(_, status)| status.current.state != SubState::Ready)
                 .map(|(subsystem, status)| {
                     format!(
                         "{} is {} ({})",

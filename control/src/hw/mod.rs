@@ -309,6 +309,19 @@ impl Hardware {
         }
     }
 
+    /// Uses each handle that this module has on maps and programs; the first one that is broken.
+    ///
+    /// # Errors
+    /// What the kernel says of it.
+    pub fn self_test(&self) -> Result<(), HwError> {
+        self.programs.id(Hook::Tc)?;
+        self.programs.id(Hook::Xdp)?;
+        self.egress.probe()?;
+        self.vlans.probe()?;
+        self.counters.read(0)?;
+        Ok(())
+    }
+
     /// Takes the hardware down; forwarding stops.
     ///
     /// # Errors

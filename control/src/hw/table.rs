@@ -103,6 +103,18 @@ impl<V: Pod + PartialEq + Default> Table<V> {
         }
     }
 
+    /// Reads from the hardware itself.
+    ///
+    /// # Errors
+    /// If the map can not be read.
+    pub fn probe(&self) -> Result<(), HwError> {
+        let first = self.array.get(&0, 0);
+        first.map(drop).map_err(|source| HwError::Map {
+            name: self.name,
+            source,
+        })
+    }
+
     /// Entries of the table.
     #[must_use]
     pub fn len(&self) -> u32 {

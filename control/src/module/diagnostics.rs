@@ -45,6 +45,10 @@ impl Diagnostics {
             .meta
             .check()
             .map_err(|why| format!("META can not be read through this module's mapping: {why}"))?;
+        master
+            .hardware
+            .self_test()
+            .map_err(|e| format!("the hardware can not be used by this module: {e}"))?;
         let vlans = master.vlans().len();
         if vlans != ENTRIES as usize {
             return Err(format!(

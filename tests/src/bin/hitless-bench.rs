@@ -1,10 +1,14 @@
 //! Runs the benches and prints their tables.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
+use hitless_tests::bench::failover;
 use hitless_tests::bench::l2::{self, Effort};
+use hitless_tests::bench::records::records;
 use hitless_tests::bench::rounds::Table;
 use hitless_tests::dataplane::{figures, speed};
 use hitless_tests::harness::cleanup;
@@ -18,7 +22,8 @@ struct Options {
     /// What to measure
     #[arg(value_enum, default_value = "l2")]
     bench: Bench,
-    /// Measure only these tables: unicast, stations, learning, beside, writes, adoption, tcp
+    /// Measure only these: unicast, stations, learning, beside, writes, adoption, tcp of `l2`; records, 0, 10k, 100k,
+    /// 1M (addresses) of `failover`
     #[arg(long, value_name = "TABLE", value_parser = table_names())]
     only: Vec<String>,
     /// Print JSON
@@ -30,7 +35,8 @@ struct Options {
     /// Short measurements: shows what is badly off, nothing to quote
     #[arg(long)]
     quick: bool,
-    /// Of `path`: let later runs compare with this one, also when there are figures already
+    /// Of `path`: let later runs compare with this one, also when there are figures already. Of the others: keep the
+    /// tables as JSON in target/bench/
     #[arg(long)]
     save: bool,
 }
@@ -42,10 +48,17 @@ enum Bench {
     /// Nanoseconds a frame on each path of the data path, by the kernel's program test run, compared with those of
     /// an earlier run
     Path,
+    /// Time without a master after an operator's command, SIGKILL and a hang, with up to a million addresses; transfer
+    /// to a standby, its pace and memory
+    Failover,
 }
 
+const RECORDS: &str = "records";
+
 fn table_names() -> Vec<&'static str> {
-    l2::TABLES.iter().map(|(name, _)| *name).collect()
+    let tables = l2::TABLES.iter().map(|(name, _)| *name);
+    let sizes = failover::SIZES.iter().map(|(name, _)| *name);
+    tables.chain([RECORDS]).chain(sizes).collect()
 }
 
 fn main() -> Result<ExitCode> {
@@ -62,6 +75,7 @@ fn main() -> Result<ExitCode> {
     match options.bench {
         Bench::L2 => l2(&options),
         Bench::Path => path(&options),
+        Bench::Failover => failover(&options),
     }
 }
 
@@ -71,13 +85,7 @@ const REPEAT: u32 = 100_000;
 fn path(options: &Options) -> Result<ExitCode> {
     let repeat = if options.quick { REPEAT / 10 } else { REPEAT };
     let figures = speed::nanoseconds(&Run::new()?, repeat)?;
-    let program = std::env::current_exe().context("path of this program")?;
-    // target/release/hitless-bench: the figures are kept in target/.
-    let target = program
-        .ancestors()
-        .nth(2)
-        .context("directory above this program's")?;
-    let file = target.join(figures::FILE);
+    let file = target()?.join(figures::FILE);
     let report = figures::compare(&file, &figures, figures::TOLERANCE)?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -95,6 +103,15 @@ fn path(options: &Options) -> Result<ExitCode> {
     })
 }
 
+/// target/, where figures are kept; this program is target/release/hitless-bench.
+fn target() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("path of this program")?;
+    let target = program.ancestors().nth(2);
+    Ok(target
+        .context("directory above this program's")?
+        .to_path_buf())
+}
+
 fn l2(options: &Options) -> Result<ExitCode> {
     let mut effort = if options.quick {
         Effort::QUICK
@@ -106,25 +123,90 @@ fn l2(options: &Options) -> Result<ExitCode> {
     }
     let run = Run::new()?;
     let files = Scratch::new(&run, "bench")?;
-    let mut tables = Vec::new();
+    let mut report = Report::new(options);
     for (name, measure) in l2::TABLES {
-        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
-            let table = measure(&run, files.path(), effort)?;
-            if !options.json {
-                println!("{table}");
-            }
-            tables.push(table);
+        if report.wants(name) {
+            report.add([measure(&run, files.path(), effort)?]);
         }
     }
-    if options.json {
-        println!("{}", serde_json::to_string_pretty(&tables)?);
-    }
-    let missed = tables.iter().flat_map(Table::missed).count();
-    Ok(if missed == 0 {
-        ExitCode::SUCCESS
+    report.finish("l2")
+}
+
+fn failover(options: &Options) -> Result<ExitCode> {
+    let mut effort = if options.quick {
+        failover::Effort::QUICK
     } else {
-        ExitCode::FAILURE
-    })
+        failover::Effort::FULL
+    };
+    if let Some(rounds) = options.rounds {
+        effort.rounds = rounds.max(1);
+        effort.rounds_of_a_million = rounds.max(1);
+    }
+    let mut report = Report::new(options);
+    if !options.json {
+        println!("{}\n", failover::MEANING);
+    }
+    if report.wants(RECORDS) {
+        report.add([records(effort.rounds)?]);
+    }
+    for &(name, addresses) in failover::SIZES {
+        if report.wants(name) {
+            let run = Run::new()?;
+            let files = Scratch::new(&run, "bench")?;
+            report.add(failover::failover(&run, files.path(), effort, addresses)?);
+        }
+    }
+    report.finish("failover")
+}
+
+/// Tables as they are measured.
+struct Report<'o> {
+    options: &'o Options,
+    tables: Vec<Table>,
+}
+
+impl<'o> Report<'o> {
+    fn new(options: &'o Options) -> Self {
+        Self {
+            options,
+            tables: Vec::new(),
+        }
+    }
+
+    /// Whether this part is to be measured.
+    fn wants(&self, name: &str) -> bool {
+        let only = &self.options.only;
+        only.is_empty() || only.iter().any(|only| only == name)
+    }
+
+    fn add(&mut self, tables: impl IntoIterator<Item = Table>) {
+        for table in tables {
+            if !self.options.json {
+                println!("{table}");
+            }
+            self.tables.push(table);
+        }
+    }
+
+    /// Prints and keeps what was asked for; success if no promise was broken.
+    fn finish(self, bench: &str) -> Result<ExitCode> {
+        let json = serde_json::to_string_pretty(&self.tables)? + "\n";
+        if self.options.json {
+            print!("{json}");
+        }
+        if self.options.save {
+            let directory = target()?.join("bench");
+            let file = directory.join(format!("{bench}.json"));
+            fs::create_dir_all(&directory)
+                .and_then(|()| fs::write(&file, json))
+                .with_context(|| format!("write {}", file.display()))?;
+            eprintln!("kept in {}", file.display());
+        }
+        Ok(match self.tables.iter().flat_map(Table::missed).next() {
+            None => ExitCode::SUCCESS,
+            Some(_) => ExitCode::FAILURE,
+        })
+    }
 }
 
 /// A load average from which on somebody else is at work.

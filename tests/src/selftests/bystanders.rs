@@ -45,6 +45,7 @@ pub struct Bystanders {
     /// The stations h3 and h4.
     pub quiet: Vec<Port>,
     flows: Vec<Flow>,
+    rate: Option<u32>,
 }
 
 /// The address of the station behind a port.
@@ -79,19 +80,32 @@ impl Bystanders {
         quiet.truncate(2);
         lab.ports.clear();
         exchange(&quiet, &[], &routes())?;
+        let mut started = Self {
+            lab,
+            quiet,
+            flows: Vec::new(),
+            rate,
+        };
+        started.begin()?;
+        Ok(started)
+    }
+
+    /// Starts the flows, in the phase `before`; also again, after [`Bystanders::finish`].
+    ///
+    /// # Errors
+    /// When one can not be started, or does not go on.
+    pub fn begin(&mut self) -> Result<()> {
         let flow = |name, from: u8, to: u8| {
-            let host = |number: u8| (&lab.hosts[usize::from(number) - 1], "eth1");
+            let host = |number: u8| (&self.lab.hosts[usize::from(number) - 1], "eth1");
             let spec = Spec {
-                rate,
+                rate: self.rate,
                 cpu: usize::from(from),
                 ..Spec::new(name, host(from), host(to), address(from), address(to))
             };
             Flow::start(&spec, "before")
         };
-        let flows = vec![flow("h1 to h2", 1, 2)?, flow("h2 to h1", 2, 1)?];
-        let started = Self { lab, quiet, flows };
-        started.go_on(SOME)?;
-        Ok(started)
+        self.flows = vec![flow("h1 to h2", 1, 2)?, flow("h2 to h1", 2, 1)?];
+        self.go_on(SOME)
     }
 
     /// From now on the frames of both flows belong to this phase.
