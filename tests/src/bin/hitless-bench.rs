@@ -214,7 +214,7 @@ const BUSY: f64 = 1.0;
 
 /// Says on standard error that the machine has something else to do.
 fn warn_if_busy() {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = text.split_whitespace().next().and_then(|l| l.parse().ok());
     if let Some(load) = load.filter(|load: &f64| *load >= BUSY) {
         eprintln!(
