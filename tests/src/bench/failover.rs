@@ -144,12 +144,7 @@ impl Weight {
 ///
 /// # Errors
 /// When something can not be set up, a failover is not hitless, or an address is lost.
-pub fn failover(
-    run: &Run,
-    files: &FilePath,
-    effort: Effort,
-    addresses: u32,
-) -> Result<Vec<Table>> {
+pub fn failover(run: &Run, files: &FilePath, effort: Effort, addresses: u32) -> Result<Vec<Table>> {
     let rounds = match addresses {
         MILLION => effort.rounds_of_a_million,
         _ => effort.rounds,
@@ -201,7 +196,10 @@ fn times(addresses: u32, rounds: usize, samples: &[Vec<Sample>; 3]) -> Result<Ta
         let gap = match cause {
             Cause::Hang => {
                 subjects.push(Subject::recorded("hang, in all", of(|s| s.total)));
-                subjects.push(Subject::recorded("hang, until detected", of(|s| s.detection)));
+                subjects.push(Subject::recorded(
+                    "hang, until detected",
+                    of(|s| s.detection),
+                ));
                 of(|s| s.total - s.detection)
             }
             Cause::Operator | Cause::Killed => of(|s| s.total),
@@ -280,7 +278,10 @@ fn incremental(path: &Path<Hitless>, bench: &Bench<'_>, rounds: usize) -> Result
 
 /// Records of a subsystem in the module of a role.
 fn records(shown: &Value, role: &str, subsystem: &str) -> Option<u64> {
-    let module = shown["modules"].as_array()?.iter().find(|m| m["role"] == role)?;
+    let module = shown["modules"]
+        .as_array()?
+        .iter()
+        .find(|m| m["role"] == role)?;
     let mut subsystems = module["subsystems"].as_array()?.iter();
     subsystems.find(|s| s["name"] == subsystem)?["records"].as_u64()
 }

@@ -107,6 +107,12 @@ impl Watch {
     fn field(&self, offset: usize) -> u64 {
         // SAFETY: the mapping holds a Meta, in which `offset` is that of an aligned field of 64 bits; volatile
         // because masters write at the same time.
-        unsafe { self.memory.as_ptr().add(offset).cast::<u64>().read_volatile() }
+        unsafe {
+            self.memory
+                .as_ptr()
+                .add(offset)
+                .cast::<u64>()
+                .read_volatile()
+        }
     }
 }
