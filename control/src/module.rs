@@ -73,6 +73,12 @@ pub struct Module {
     provisional: Option<Instant>,
 }
 
+/// What is told of a module whose hitless-boot is gone.
+pub const REMOVED: &str = "the module was removed: its hitless-boot is gone";
+
+/// Between the end of a module and what was given up with it, in the details of a failover.
+const NOT_HITLESS: &str = "not hitless: ";
+
 /// Time for hitless-boot to tell a better cause of a failover than that the link broke.
 const CAUSE_WAIT: Duration = Duration::from_secs(5);
 
@@ -169,7 +175,7 @@ impl Module {
         }
         let why = verdict
             .not_hitless
-            .map(|why| format!("not hitless: {why}; discarded: {}", verdict.discards()));
+            .map(|why| format!("{NOT_HITLESS}{why}; discarded: {}", verdict.discards()));
         match &why {
             None => info!(%cause, %from, known, "taking over"),
             Some(why) => warn!(%cause, %from, known, "taking over, {why}"),
@@ -204,15 +210,18 @@ impl Module {
     }
 
     /// hitless-boot tells why a module ended: perhaps the master before.
-    pub fn correct_cause(&mut self, end: backplane::Cause, detail: &str) {
+    pub fn correct_cause(&mut self, cause: Cause, detail: &str) {
         if self
             .provisional
             .take()
             .is_some_and(|until| Instant::now() < until)
         {
-            let cause = cause_of(end);
             info!(%cause, detail, "the cause of the failover");
-            self.history.correct(cause, Some(detail.to_owned()));
+            // What the takeover has given up stays true.
+            let old = self.history.last().and_then(|last| last.detail.as_deref());
+            let given_up = old.and_then(|old| Some(&old[old.find(NOT_HITLESS)?..]));
+            let detail: Vec<&str> = [detail].into_iter().chain(given_up).collect();
+            self.history.correct(cause, Some(detail.join("; ")));
         }
     }
 

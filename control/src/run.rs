@@ -39,6 +39,8 @@ const IDLE_LOOKS: u32 = 20;
 const DIAGNOSTIC_SECONDS: u32 = 10;
 /// Time that a failover which was asked for waits for the standby to acknowledge everything.
 const HANDOVER_LIMIT: Duration = Duration::from_secs(1);
+/// Between two signs of life meanwhile; the shortest watchdog waits 50 ms.
+const HANDOVER_KICK_MS: u32 = 10;
 /// Time for an answer to reach its asker before this process ends.
 const ANSWER_GRACE: Duration = Duration::from_millis(5);
 
@@ -168,9 +170,11 @@ pub async fn run(
             }
             Next::End(end) => return Ok(end),
             Next::HandOver(cause, asker) => {
-                let handed_over = hand_over(module, &mut primary, &mut master, cause).await;
+                // After a hard reset there is nothing left that could be kept.
+                let handed_over = hand_over(module, &mut primary, &mut master, cause).await
+                    || cause == Cause::HardReset;
                 if let Some((reply, response)) = asker {
-                    let message = "the standby has not acknowledged everything within a second, so mastership stays here";
+                    let message = "the standby has not acknowledged everything within a second, or was lost; mastership stays here";
                     let _ = reply.send(match handed_over {
                         true => response,
                         false => ApiError::new(ErrorKind::Refused, message).into(),
@@ -256,18 +260,26 @@ async fn hand_over(
 ) -> bool {
     info!(%cause, "handing over to the standby");
     let deadline = Instant::now() + HANDOVER_LIMIT;
+    let had_standby = primary.sender().is_some();
+    // The wait is no hang.
+    let mut kicks = beat(HANDOVER_KICK_MS);
     master.finish_settling();
     primary.checkpoint(master, module.now_ms());
     primary.write(master);
     while !primary.is_drained() {
         tokio::select! {
             _ = primary.ready() => primary.read(module, master),
+            _ = kicks.tick() => module.kick(),
             () = sleep_until(deadline) => {
                 warn!("the standby does not acknowledge what it was told");
                 return false;
             }
         }
         primary.write(master);
+    }
+    if had_standby && primary.sender().is_none() {
+        warn!("the standby was lost while it was to take over");
+        return false;
     }
     module.kick();
     true
@@ -277,9 +289,12 @@ fn on_peer_event(module: &mut Module, event: &PeerEvent) {
     module.note_peer(event);
     match event {
         PeerEvent::Present => info!("the other slot has a module"),
-        PeerEvent::Removed => warn!("the module in the other slot was removed"),
+        PeerEvent::Removed => {
+            module.correct_cause(Cause::HotRemoval, module::REMOVED);
+            warn!("the module in the other slot was removed");
+        }
         PeerEvent::Ended { cause, pid, detail } => {
-            module.correct_cause(*cause, detail);
+            module.correct_cause(module::cause_of(*cause), detail);
             info!(
                 pid,
                 detail, "the module in the other slot has ended and is started again"

@@ -1,7 +1,7 @@
 //! A module that is not master: it follows the master there is, and takes its place when that is lost.
 
 use super::{
-    FENCE_LIMIT, Module, Start, Takeover, cause_of,
+    FENCE_LIMIT, Module, REMOVED, Start, Takeover, cause_of,
     database::Memory,
     fence::{self, Fenced, fence},
     link::{Link, Read},
@@ -297,7 +297,7 @@ impl<'m> Following<'m> {
         match event {
             PeerEvent::Present => None,
             PeerEvent::Removed => Some(Loss {
-                detail: Some("the module was removed: its hitless-boot is gone".into()),
+                detail: Some(REMOVED.into()),
                 ..Loss::new(Cause::HotRemoval, true)
             }),
             PeerEvent::Ended { cause, pid, detail } => {
