@@ -3,6 +3,7 @@
 //! A module that gets the switch's role lock is master ([`primary`]); the other one follows it ([`standby`]) until it
 //! takes over. A master never becomes a standby: it ends, and its slot starts a new module.
 
+pub mod claim;
 pub mod database;
 pub mod diagnostics;
 pub mod fence;
@@ -20,13 +21,14 @@ pub use answer::{faults_allowed, modules};
 use crate::{
     backplane::{self, Backplane, PeerEvent},
     blackbox::{Blackbox, Kind, Poison},
-    hw::pins::SwitchDir,
+    hw::{HwError, pins::SwitchDir},
     master::{Boot, Master},
     northbound::api::{
         ApiError, ErrorKind, FailoverInfo, FailoverStartedInfo, QuarantinedInput, Reply, Request,
     },
 };
 use anyhow::Result;
+use claim::Claim;
 use history::History;
 use hitless_ha::{
     cause::Cause,
@@ -69,6 +71,8 @@ pub struct Module {
     pub faults: bool,
     /// When this process started.
     pub started: Instant,
+    /// The right to this slot.
+    claim: Option<Claim>,
     /// While hitless-boot may still tell why the last master ended.
     provisional: Option<Instant>,
 }
@@ -113,6 +117,7 @@ impl Module {
             peer_present: false,
             faults: faults_allowed().is_ok(),
             started: Instant::now(),
+            claim: None,
             provisional: None,
         }
     }
@@ -419,6 +424,12 @@ impl Module {
             Some(backplane) => backplane.next().await,
             None => std::future::pending().await,
         }
+    }
+
+    /// The error of a module whose slot is taken.
+    fn busy(&self) -> anyhow::Error {
+        let switch = self.own_config.switch.to_string();
+        HwError::Busy { switch }.into()
     }
 
     /// Tells the watchdog that this module lives.

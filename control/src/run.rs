@@ -107,7 +107,10 @@ pub async fn run(
             _ = terminate.recv() => next = Next::End(End::Stopped),
             _ = interrupt.recv() => next = Next::End(End::Stopped),
             () = tick(&mut pulse.kicks) => module.kick(),
-            () = tick(&mut pulse.keepalives) => primary.on_keepalive(&mut master, module.now_ms()),
+            () = tick(&mut pulse.keepalives) => {
+                master.renew_lease();
+                primary.on_keepalive(&mut master, module.now_ms());
+            }
             event = module.peer_event() => on_peer_event(module, &event),
             _ = second.tick() => {
                 master.on_second().await;

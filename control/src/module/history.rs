@@ -6,11 +6,10 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
 };
 use tracing::warn;
 
-use crate::northbound::api::FailoverInfo;
+use crate::{logbook::unix_ms, northbound::api::FailoverInfo};
 
 /// What is in the file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -105,14 +104,6 @@ impl History {
             warn!(file = %self.file.display(), "the history of failovers can not be written: {e}");
         }
     }
-}
-
-/// Now, in milliseconds since 1970-01-01 00:00 UTC.
-#[must_use]
-pub fn unix_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as u64)
 }
 
 /// A failover that was not timed yet.

@@ -2,11 +2,11 @@
 
 use super::{
     Module,
-    history::unix_ms,
     link::{Link, Read, listen},
     records::{config_record, fdb_record, port_record, vlan_record},
 };
 use crate::{
+    logbook::unix_ms,
     master::Master,
     northbound::api::{CheckedTable, MsmCheckInfo, Reply, Response, TransferInfo},
 };

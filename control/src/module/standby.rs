@@ -2,6 +2,7 @@
 
 use super::{
     FENCE_LIMIT, Module, REMOVED, Start, Takeover, cause_of,
+    claim::Claim,
     database::Memory,
     fence::{self, Fenced, fence},
     link::{Link, Read},
@@ -18,12 +19,9 @@ use hitless_ha::{
     receiver::{Event, Limits, Receiver},
     schema::Subsystem,
 };
-use nix::fcntl::{Flock, FlockArg};
 use std::{
-    fs::File,
     io,
     os::fd::BorrowedFd,
-    path::Path,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -48,31 +46,10 @@ const HANDOVER_GRACE: Duration = Duration::from_millis(200);
 /// Time that a module which has just been started leaves the master's place to the standby; shorter than a lease.
 const HEIR_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The right to follow a master into its place: a lock that one standby has, and that dies with it. Without it a
-/// module that is started again could be faster than the standby, which knows more. It decides nothing but who may
-/// try: who is master, the role lock alone says.
-struct Heir {
-    _lock: Flock<File>,
-}
-
-impl Heir {
-    /// Claims the right; `None` if another module has it.
-    fn claim(run_dir: &Path) -> Result<Option<Self>> {
-        let path = run_dir.join("heir.lock");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("open {}", path.display()))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Some(Self { _lock: lock })),
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => {
-                Err(io::Error::from(errno)).with_context(|| format!("lock {}", path.display()))
-            }
-        }
-    }
-}
+/// The right to follow a master into its place, which one standby has. Without it a module that is started again could
+/// be faster than the standby, which knows more. It decides nothing but who may try: who is master, the role lock alone
+/// says.
+const HEIR: &str = "heir.lock";
 
 /// How the search for a role ended.
 pub enum Ended {
@@ -144,11 +121,16 @@ impl Stop {
 pub async fn find_role(module: &mut Module) -> Result<Ended> {
     let mut stop = Stop::new()?;
     let mut memory = Memory::default();
+    // As long as this process lives.
+    module.claim = Claim::stake(&module.run_dir, &format!("module-{}.lock", module.slot))?;
+    if module.claim.is_none() {
+        return Err(module.busy());
+    }
     let mut heir = None;
     let mut alone_since = Instant::now();
     loop {
         if heir.is_none() {
-            heir = Heir::claim(&module.run_dir)?;
+            heir = Claim::stake(&module.run_dir, HEIR)?;
         }
         // The place of a master that has just ended belongs to the standby that followed it.
         if heir.is_some() || alone_since.elapsed() > HEIR_PATIENCE {
@@ -386,10 +368,7 @@ impl<'m> Following<'m> {
         match event {
             Event::Hello(master) => {
                 if master.slot == self.module.slot {
-                    return Err(HwError::Busy {
-                        switch: self.module.own_config.switch.to_string(),
-                    }
-                    .into());
+                    return Err(self.module.busy());
                 }
                 if master.fdb_buckets.is_power_of_two()
                     && let Err(e) = self.memory.size_fdb(master.fdb_buckets)

@@ -175,7 +175,7 @@ fn some_frames(rig: &mut Rig, random: &mut Random, tables: &Tables, frames: u32)
         one(rig, tables, &known, port, &frame, &mut seen)
             .with_context(|| format!("frame {n} on port {port}: {:02x?}", frame.octets()))?;
     }
-    // Each at least one frame in a hundred: else this shows little.
+    // Each at least one frame in 250: else this shows little.
     let Seen {
         left,
         dropped,
@@ -186,7 +186,7 @@ fn some_frames(rig: &mut Rig, random: &mut Random, tables: &Tables, frames: u32)
     ensure!(
         [left, dropped, redirected, spread, punted]
             .iter()
-            .all(|&n| n > frames / 100),
+            .all(|&n| n > frames / 250),
         "too few of a kind: {seen:?}"
     );
     Ok(())

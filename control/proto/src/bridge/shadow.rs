@@ -108,7 +108,7 @@ impl Changes {
         if self.slots.len() < self.limit {
             self.slots.push(slot);
         } else {
-            self.overrun = true;
+            self.overrun = self.limit > 0;
         }
     }
 }

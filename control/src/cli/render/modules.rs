@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Number, Style, Text, bytes, duration, lines, optional, table};
 use crate::cli::follow::MasterChange;
+use crate::logbook::rfc3339;
 use crate::northbound::api::{
     ConfiguredInfo, FailoverInfo, FailoverTimer, LeaseInfo, LeaseState, LogLine, LogPage,
     ModuleRole, ModuleSlot, ModuleStatus, MsmCheckInfo, MsmFailoverInfo, MsmFailoverSettings,
@@ -53,7 +54,7 @@ pub(in crate::cli) fn failover(info: &MsmFailoverInfo, style: Style) -> String {
             info.last_transfer.map_or("none".into(), |transfer| {
                 format!(
                     "{}, {} records, {} in {} ms",
-                    time(transfer.at_unix_ms),
+                    rfc3339(transfer.at_unix_ms),
                     transfer.records,
                     bytes(transfer.bytes),
                     transfer.duration_ms
@@ -186,7 +187,7 @@ fn last_failover(failover: &FailoverInfo) -> String {
         failover.from,
         failover.to,
         "",
-        time(failover.at_unix_ms),
+        rfc3339(failover.at_unix_ms),
         milliseconds(failover.duration_us),
         verdict(failover)
     );
@@ -241,7 +242,7 @@ fn quarantine(info: &MsmFailoverInfo) -> String {
             "\n  {} {}, since {}, {} dropped",
             one_line(&input.kind),
             input.digest,
-            time(input.at_unix_ms),
+            rfc3339(input.at_unix_ms),
             input.dropped
         )
     });
@@ -383,7 +384,7 @@ pub(in crate::cli) fn log(page: &LogPage) -> String {
 pub(in crate::cli) fn log_line(line: &LogLine) -> String {
     let mut text = format!(
         "{} {} {:5} {}",
-        time(line.at_unix_ms),
+        rfc3339(line.at_unix_ms),
         line.slot,
         line.level,
         one_line(&line.message)
@@ -403,29 +404,4 @@ fn one_line(text: &str) -> String {
 
 fn milliseconds(us: u64) -> String {
     format!("{}.{:03} ms", us / 1000, us % 1000)
-}
-
-/// Milliseconds since 1970-01-01 00:00 UTC as ISO 8601 has them.
-fn time(unix_ms: u64) -> String {
-    let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
-    // Days from 0000-03-01 of the Gregorian calendar, whose 400 years have 146,097 days.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = if month < 10 {
-        (year + era * 400, month + 3)
-    } else {
-        (year + era * 400 + 1, month - 9)
-    };
-    let seconds = ms / 1000;
-    format!(
-        "{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}.{:03}Z",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60,
-        ms % 1000
-    )
 }

@@ -291,7 +291,7 @@ pub struct FailoverTimer {
 pub struct QuarantinedInput {
     /// What it is: a frame of a protocol, a message.
     pub kind: String,
-    /// The first bytes of its SHA-256, in hexadecimal.
+    /// Identifies it: its 64-bit hash, in hexadecimal.
     pub digest: String,
     /// When it was quarantined, in milliseconds since 1970-01-01 00:00 UTC.
     pub at_unix_ms: u64,
