@@ -78,6 +78,7 @@ pub struct Master {
     audit_vlan: u32,
     /// Whether configuration, ports or VLANs may differ from what the standby was told.
     tables_changed: bool,
+    config_version: u64,
     /// Whether [`Master::open`] has something to do.
     opening: bool,
     /// Whether hooks are taken as the last master chose them.
@@ -93,13 +94,24 @@ impl Master {
     pub fn change_config(&mut self, config: Config) {
         self.config = config;
         self.unsaved = true;
-        self.tables_changed = true;
+        self.note_config();
     }
 
     /// Notes that the configuration was saved.
     pub fn note_saved(&mut self) {
         self.unsaved = false;
+        self.note_config();
+    }
+
+    fn note_config(&mut self) {
+        self.config_version += 1;
         self.tables_changed = true;
+    }
+
+    /// Another number for each configuration, and for whether it is saved.
+    #[must_use]
+    pub const fn config_version(&self) -> u64 {
+        self.config_version
     }
 
     /// Whether configuration, ports or VLANs may have changed since the last call.
@@ -280,8 +292,13 @@ impl Master {
 
     /// Writes the differences between VLANS as it should be and as it is: only those that stop frames, or all.
     fn program_vlans(&mut self, closing_only: bool) {
-        let installed = self.hardware.vlans.iter().map(|(vid, entry)| (vid, *entry));
-        let wanted = (0..).zip(self.vlans.iter().copied());
+        // Of thousands of entries only a few are ever different.
+        let installed = self.hardware.vlans.iter();
+        let (wanted, installed): (Vec<_>, Vec<_>) = installed
+            .zip(&self.vlans)
+            .filter(|((_, installed), wanted)| installed != wanted)
+            .map(|((vid, installed), wanted)| ((vid, *wanted), (vid, *installed)))
+            .unzip();
         for change in audit::diff(wanted, installed, vlan_effect) {
             let (vid, from, to) = match change {
                 Change::Update { key, from, to } => (key, from, to),

@@ -2,7 +2,7 @@
 
 use super::{ControlFrames, Master, PortState, enabled, rules, wanted_vlans};
 use crate::{
-    hw::{Hardware, Hook, pins::SwitchDir, shadow_memory},
+    hw::{Hardware, Hook, Opened, pins::SwitchDir, shadow_memory},
     netlink::Netlink,
     offload::{self, Choice, Offload},
 };
@@ -42,6 +42,8 @@ pub struct Boot {
     pub unsaved: bool,
     /// The switch's directory, and with it mastership.
     pub dir: SwitchDir,
+    /// The hardware, if it was opened ahead of time.
+    pub hardware: Option<Opened>,
     /// The slot of this module.
     pub slot: ModuleSlot,
     /// Level of the data path's debug log.
@@ -66,7 +68,7 @@ impl Master {
     pub async fn start(boot: Boot, netlink: Netlink) -> Result<Self> {
         let config = boot.config;
         let began = Instant::now();
-        let hardware = Hardware::open(boot.dir, config.fdb.size, boot.datapath_log)?;
+        let hardware = Hardware::open(boot.dir, config.fdb.size, boot.datapath_log, boot.hardware)?;
         let opened = began.elapsed();
         let generation = hardware.meta.next_generation();
         let epoch = Epoch::new(hardware.meta.epoch().load(Ordering::Relaxed));
@@ -121,6 +123,7 @@ impl Master {
             audit_from: Slot::START,
             audit_vlan: 0,
             tables_changed: true,
+            config_version: 0,
             opening: false,
             inherits_choices: boot.failover,
             timer: boot.failover.then(|| (Instant::now() + timeout, epoch)),

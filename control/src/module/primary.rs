@@ -17,7 +17,7 @@ use hitless_ha::{
     digest::{self, Digest},
     link::{Hello, refusal},
     message::TransactionId,
-    record::{ConfigRecord, FdbRecord, PortRecord, Record, VlanRecord},
+    record::{FdbRecord, PortRecord, Record, VlanRecord},
     schema::Subsystem,
     sender::{Event, FallBack, Limits, Open, Sender},
     state::{States, SubState},
@@ -69,7 +69,8 @@ struct Check {
 struct Attached {
     link: Link,
     sender: Sender,
-    config: Option<ConfigRecord>,
+    /// [`Master::config_version`] of the configuration that it has.
+    config: Option<u64>,
     ports: BTreeMap<PortNo, PortRecord>,
     vlans: Vec<VlanEntry>,
     /// The bucket at which the bulk transfer of the FDB goes on.
@@ -677,17 +678,17 @@ fn put_slot(open: &mut Open<'_>, master: &Master, slot: Slot, free: bool) {
 fn put_tables(
     open: &mut Open<'_>,
     master: &Master,
-    config: &mut Option<ConfigRecord>,
+    config: &mut Option<u64>,
     ports: &mut BTreeMap<PortNo, PortRecord>,
     vlans: &mut Vec<VlanEntry>,
 ) {
-    if open.sends(Subsystem::Config) {
+    // Writing it out takes long for a large one.
+    if open.sends(Subsystem::Config) && *config != Some(master.config_version()) {
         match config_record(master) {
-            Ok(new) if config.as_ref() != Some(&new) => {
+            Ok(new) => {
                 open.put(&new);
-                *config = Some(new);
+                *config = Some(master.config_version());
             }
-            Ok(_) => {}
             Err(e) => error!("the configuration can not be checkpointed: {e:#}"),
         }
     }
