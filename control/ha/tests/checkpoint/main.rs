@@ -12,3 +12,4 @@ mod link;
 mod model;
 mod pipe;
 mod raw;
+mod reports;

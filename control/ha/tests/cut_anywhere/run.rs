@@ -153,8 +153,8 @@ pub fn record(events: &[Event]) -> Recording {
         note(&mut master, &mut steps);
         master.checkpoint();
         note(&mut master, &mut steps);
-        let behind = events.get(number + 1) == Some(&Event::Behind);
-        if behind {
+        let behind = [Some(&event), events.get(number + 1)];
+        if behind.contains(&Some(&Event::Behind)) {
             continue;
         }
         master.bulk();
