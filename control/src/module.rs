@@ -130,6 +130,7 @@ impl Module {
             config_file: self.config_file.clone(),
             unsaved: false,
             dir,
+            hardware: None,
             slot: self.slot,
             datapath_log: self.datapath_log,
             fdb: None,
@@ -156,6 +157,7 @@ impl Module {
         let known = standby::summary(&database);
         let mut boot = self.first(dir);
         boot.failover = true;
+        boot.hardware = database.hardware.take();
         if verdict.config == ConfigFrom::Checkpoint
             && let (Some(running), Some(record)) = (database.running(), &database.config)
         {

@@ -4,6 +4,7 @@
 mod counters;
 mod link;
 mod meta;
+mod opened;
 pub mod pins;
 pub mod preflight;
 mod program;
@@ -13,6 +14,7 @@ mod table;
 
 pub use link::{Hook, Links};
 pub use meta::MetaMap;
+pub use opened::Opened;
 pub use program::{Constants, Programs};
 pub use ring::Ring;
 pub use sys::{Attachment, shadow_memory};
@@ -30,7 +32,7 @@ use hitless_common::{
     },
 };
 use hitless_proto::bridge::cells::BucketCells;
-use std::{io, os::fd::AsFd, path::PathBuf};
+use std::{io, path::PathBuf};
 
 /// What can go wrong with the hardware.
 #[derive(Debug, thiserror::Error)]
@@ -164,14 +166,20 @@ pub struct Hardware {
 }
 
 impl Hardware {
-    /// Opens the hardware of a switch; makes it if there is none.
+    /// Opens the hardware of a switch; makes it if there is none. What is `ready` needs not be opened again, if it is
+    /// still the same.
     ///
     /// # Errors
     /// If what stands there is not ours, or if the kernel refuses something. The
     /// hardware that stands there is unharmed.
-    pub fn open(dir: pins::SwitchDir, fdb_size: u32, log_level: u8) -> Result<Self, HwError> {
+    pub fn open(
+        dir: pins::SwitchDir,
+        fdb_size: u32,
+        log_level: u8,
+        ready: Option<Opened>,
+    ) -> Result<Self, HwError> {
         match dir.present()? {
-            pins::Present::Ours => Self::adopt(dir, log_level),
+            pins::Present::Ours => Self::adopt(dir, log_level, ready),
             pins::Present::Nothing => Self::create(dir, fdb_size, log_level),
         }
     }
@@ -194,47 +202,36 @@ impl Hardware {
         meta.set_image(&constants.image());
         // From here on the hardware exists; before, it was rubbish that the next start removes.
         std::fs::rename(&building, dir.layout_dir()).map_err(io("rename"))?;
-        Self::assemble(dir, meta, programs, constants, false)
+        let layout = dir.layout_dir();
+        let fdb = opened::map_fdb(&pins::open(&layout, name::FDB)?, &constants)?;
+        let maps = opened::Maps::open(&layout)?;
+        Self::assemble(dir, meta, fdb, maps, programs, constants, false)
     }
 
-    fn adopt(dir: pins::SwitchDir, log_level: u8) -> Result<Self, HwError> {
+    fn adopt(dir: pins::SwitchDir, log_level: u8, ready: Option<Opened>) -> Result<Self, HwError> {
         let layout = dir.layout_dir();
-        pins::check_shapes(&layout)?;
-        let meta = MetaMap::new(&pins::open(&layout, name::META)?)?;
-        let foreign = |why| HwError::Foreign {
-            path: layout.join(name::META),
-            why,
+        let ready = ready.filter(|opened| opened.is_of(&dir, log_level));
+        let opened = match ready {
+            Some(opened) => {
+                opened.allow_writes(true)?;
+                opened
+            }
+            None => Opened::open(&layout, log_level)?,
         };
-        meta.check().map_err(foreign)?;
-        let found = meta.read();
-        let buckets = pins::open(&layout, name::FDB)?
-            .info()
-            .map_err(|source| HwError::Map {
-                name: name::FDB,
-                source,
-            })?;
-        if buckets.max_entries() != found.fdb_buckets {
-            return Err(HwError::Foreign {
-                path: layout.join(name::FDB),
-                why: format!(
-                    "it has {} buckets, META says {}",
-                    buckets.max_entries(),
-                    found.fdb_buckets
-                ),
-            });
-        }
-        let constants = Constants {
-            fdb_buckets: found.fdb_buckets,
-            fdb_seed: found.fdb_seed,
-            log_level,
+        let Opened {
+            meta,
+            constants,
+            fdb,
+            maps,
+            programs,
+            ..
+        } = opened;
+        let same = programs.is_some();
+        let programs = match programs {
+            Some(programs) => programs,
+            None => Programs::load(&layout, &constants)?,
         };
-        // The same programs run already: then nothing is loaded, verified or swapped.
-        let same = found.image == constants.image();
-        let programs = match Programs::adopt(&layout) {
-            Ok(programs) if same => programs,
-            _ => Programs::load(&layout, &constants)?,
-        };
-        let mut hardware = Self::assemble(dir, meta, programs, constants, true)?;
+        let mut hardware = Self::assemble(dir, meta, fdb, maps, programs, constants, true)?;
         if !same {
             hardware.links.swap_all(&mut hardware.programs)?;
             hardware.meta.set_image(&constants.image());
@@ -245,30 +242,22 @@ impl Hardware {
     fn assemble(
         dir: pins::SwitchDir,
         meta: MetaMap,
+        fdb: sys::Mapping,
+        maps: opened::Maps,
         programs: Programs,
         constants: Constants,
         adopted: bool,
     ) -> Result<Self, HwError> {
-        let layout = dir.layout_dir();
-        let open = |name| pins::open(&layout, name);
-        let fdb = sys::Mapping::new(
-            open(name::FDB)?.fd().as_fd(),
-            constants.fdb_buckets as usize * size_of::<FdbBucket>(),
-        )
-        .map_err(|source| HwError::Io {
-            what: "map FDB into memory".into(),
-            source,
-        })?;
         Ok(Self {
             meta,
             fdb: fdb.leak_buckets(),
-            ports: PortTable::adopt(open(name::PORTS)?)?,
-            egress: Table::adopt(name::EGRESS, open(name::EGRESS)?)?,
-            vlans: Table::adopt(name::VLANS, open(name::VLANS)?)?,
-            limiters: LimiterTable::adopt(open(name::LIMITERS)?)?,
-            counters: CounterMap::new(open(name::COUNTERS)?)?,
-            xdp_tx: RedirectTable::adopt(open(name::XDP_TX)?)?,
-            links: Links::adopt(&layout)?,
+            ports: PortTable::adopt(maps.ports)?,
+            egress: Table::adopt(name::EGRESS, maps.egress)?,
+            vlans: Table::adopt(name::VLANS, maps.vlans)?,
+            limiters: LimiterTable::adopt(maps.limiters)?,
+            counters: CounterMap::new(maps.counters)?,
+            xdp_tx: RedirectTable::adopt(maps.xdp_tx)?,
+            links: Links::adopt(&dir.layout_dir())?,
             programs,
             adopted,
             fdb_buckets: constants.fdb_buckets,

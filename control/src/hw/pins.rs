@@ -178,7 +178,7 @@ impl SwitchDir {
     /// The pins of this program's layout.
     #[must_use]
     pub fn layout_dir(&self) -> PathBuf {
-        self.path.join(format!("v{LAYOUT}"))
+        layout_in(&self.path)
     }
 
     /// Where a new set of pins is put together before it is renamed to [`Self::layout_dir`].
@@ -212,6 +212,16 @@ impl SwitchDir {
         }
         Ok(present)
     }
+}
+
+/// The pins of this program's layout of a switch, whoever is its master.
+#[must_use]
+pub fn layout_of(switch: &str) -> PathBuf {
+    layout_in(&Path::new(BPFFS).join("hitless").join(switch))
+}
+
+fn layout_in(directory: &Path) -> PathBuf {
+    directory.join(format!("v{LAYOUT}"))
 }
 
 /// Checks that a directory holds every map in the shape that this program knows.

@@ -1,7 +1,10 @@
 //! A standby's temporary database: what its master told it. It takes part in nothing until a takeover.
 
 use super::records::{copied, fdb_record};
-use crate::{config_file, hw::shadow_memory};
+use crate::{
+    config_file,
+    hw::{Opened, shadow_memory},
+};
 use hitless_common::{PortNo, VlanId};
 use hitless_ha::{
     digest::Digest,
@@ -32,6 +35,8 @@ pub struct Memory {
     pub fdb: Option<Replica<'static>>,
     /// Buckets of the forwarding database.
     fdb_buckets: u32,
+    /// The hardware, open to be looked at: taking it does not wait for that then.
+    pub hardware: Option<Opened>,
 }
 
 impl Memory {

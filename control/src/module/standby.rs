@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     backplane::{MAX_WATCHDOG_MS, PeerEvent},
-    hw::{HwError, pins::SwitchDir},
+    hw::{HwError, Opened, pins::SwitchDir},
 };
 use anyhow::{Context, Result};
 use hitless_ha::{
@@ -388,7 +388,10 @@ impl<'m> Following<'m> {
                     "database received from the master"
                 );
             }
-            Event::AllReady => info!("Slave MSM initialized for hitless failover operation."),
+            Event::AllReady => {
+                self.open_hardware();
+                info!("Slave MSM initialized for hitless failover operation.");
+            }
             Event::Failed {
                 subsystem,
                 reason,
@@ -411,6 +414,15 @@ impl<'m> Following<'m> {
             Event::Goodbye(why) => info!("the master closes the link: {why}"),
         }
         Ok(None)
+    }
+
+    /// Opens the hardware to look at, so that taking it will not wait for that.
+    fn open_hardware(&mut self) {
+        let switch = self.module.own_config.switch.as_str();
+        match Opened::beside(switch, self.module.datapath_log) {
+            Ok(opened) => self.memory.hardware = Some(opened),
+            Err(e) => warn!("the hardware can not be opened ahead of a takeover: {e}"),
+        }
     }
 
     /// Takes the master's place, after it is certainly gone; `None` if somebody else was faster.

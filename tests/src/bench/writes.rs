@@ -33,7 +33,7 @@ pub fn writes(run: &Run, _files: &Path, effort: Effort) -> Result<Table> {
         // Nothing is attached; what can not be removed is swept by the next run.
         let _ = pins::remove(&gone);
     });
-    let hardware = Hardware::open(pins::SwitchDir::lock(&name)?, addresses, 0)?;
+    let hardware = Hardware::open(pins::SwitchDir::lock(&name)?, addresses, 0, None)?;
     let cells = cells::Hardware::new(hardware.fdb).map_err(|e| anyhow!("FDB: {e:?}"))?;
     let memory = shadow_memory(hardware.fdb.len()).context("memory for the software copy")?;
 

@@ -1,0 +1,126 @@
+//! Hardware that is open and not taken: what a standby has ready, so that a takeover does not wait for the kernel to
+//! map a large forwarding database. It can only be looked at; its mappings are read-only until it is taken.
+
+use super::{
+    Constants, HwError, MetaMap, Programs,
+    pins::{self, SwitchDir},
+    sys::Mapping,
+};
+use aya::maps::MapData;
+use hitless_common::map::{fdb::FdbBucket, name};
+use std::{os::fd::AsFd, path::Path};
+
+/// The maps that are used by system calls.
+pub(super) struct Maps {
+    pub ports: MapData,
+    pub egress: MapData,
+    pub vlans: MapData,
+    pub limiters: MapData,
+    pub counters: MapData,
+    pub xdp_tx: MapData,
+}
+
+/// See the module.
+pub struct Opened {
+    pub(super) meta: MetaMap,
+    /// The kernel's number of META: that of other hardware is another one.
+    meta_id: u32,
+    /// The image that META told of when the programs were opened.
+    image: [u8; 32],
+    pub(super) constants: Constants,
+    pub(super) fdb: Mapping,
+    pub(super) maps: Maps,
+    /// The programs, if they are those of this hitlessd: then nothing is loaded, verified or swapped.
+    pub(super) programs: Option<Programs>,
+}
+
+impl Opened {
+    /// Opens the hardware of a switch as it stands there, to look at it until it is taken.
+    ///
+    /// # Errors
+    /// If there is none, if it is not ours, or if the kernel refuses something.
+    pub fn beside(switch: &str, log_level: u8) -> Result<Self, HwError> {
+        let opened = Self::open(&pins::layout_of(switch), log_level)?;
+        opened.allow_writes(false)?;
+        Ok(opened)
+    }
+
+    pub(super) fn open(layout: &Path, log_level: u8) -> Result<Self, HwError> {
+        pins::check_shapes(layout)?;
+        let pin = pins::open(layout, name::META)?;
+        let meta = MetaMap::new(&pin)?;
+        let foreign = |name, why| HwError::Foreign {
+            path: layout.join(name),
+            why,
+        };
+        meta.check().map_err(|why| foreign(name::META, why))?;
+        let found = meta.read();
+        let fdb = pins::open(layout, name::FDB)?;
+        let buckets = info(name::FDB, &fdb)?.max_entries();
+        if buckets != found.fdb_buckets {
+            let why = format!("it has {buckets} buckets, META says {}", found.fdb_buckets);
+            return Err(foreign(name::FDB, why));
+        }
+        let constants = Constants {
+            fdb_buckets: found.fdb_buckets,
+            fdb_seed: found.fdb_seed,
+            log_level,
+        };
+        let same = found.image == constants.image();
+        Ok(Self {
+            meta_id: info(name::META, &pin)?.id(),
+            image: found.image,
+            fdb: map_fdb(&fdb, &constants)?,
+            maps: Maps::open(layout)?,
+            programs: same.then(|| Programs::adopt(layout)).and_then(Result::ok),
+            meta,
+            constants,
+        })
+    }
+
+    /// Whether this is still the hardware of the directory, with the same programs.
+    pub(super) fn is_of(&self, dir: &SwitchDir, log_level: u8) -> bool {
+        let pin = pins::open(&dir.layout_dir(), name::META);
+        let id = pin.and_then(|pin| info(name::META, &pin).map(|info| info.id()));
+        id.is_ok_and(|id| id == self.meta_id)
+            && self.meta.read().image == self.image
+            && self.constants.log_level == log_level
+    }
+
+    /// Makes the mappings writable, or read-only.
+    pub(super) fn allow_writes(&self, allowed: bool) -> Result<(), HwError> {
+        let set = |mapping: &Mapping| mapping.allow_writes(allowed);
+        set(self.meta.mapping())
+            .and_then(|()| set(&self.fdb))
+            .map_err(|source| HwError::Io {
+                what: "protect the mapped tables".into(),
+                source,
+            })
+    }
+}
+
+impl Maps {
+    pub(super) fn open(layout: &Path) -> Result<Self, HwError> {
+        let open = |name| pins::open(layout, name);
+        Ok(Self {
+            ports: open(name::PORTS)?,
+            egress: open(name::EGRESS)?,
+            vlans: open(name::VLANS)?,
+            limiters: open(name::LIMITERS)?,
+            counters: open(name::COUNTERS)?,
+            xdp_tx: open(name::XDP_TX)?,
+        })
+    }
+}
+
+pub(super) fn map_fdb(fdb: &MapData, constants: &Constants) -> Result<Mapping, HwError> {
+    let bytes = constants.fdb_buckets as usize * size_of::<FdbBucket>();
+    Mapping::new(fdb.fd().as_fd(), bytes).map_err(|source| HwError::Io {
+        what: "map FDB into memory".into(),
+        source,
+    })
+}
+
+fn info(name: &'static str, map: &MapData) -> Result<aya::maps::MapInfo, HwError> {
+    map.info().map_err(|source| HwError::Map { name, source })
+}
