@@ -71,7 +71,7 @@ impl Session {
         began: Instant,
         output: &mut impl Write,
     ) -> Result<(), Failure> {
-        let after = self.follower.next_master(before.generation)?;
+        let after = self.follower.next_master(before)?;
         let answered = began.elapsed();
         let slot = |info: &MsmFailoverInfo| info.in_role(ModuleRole::Master).map(|m| m.slot);
         let value = json!({

@@ -35,6 +35,22 @@ pub(super) struct MasterChange {
     pub gap_ms: u64,
 }
 
+/// Which master it is. Hardware that was made anew counts its masters anew, so the process belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Master {
+    generation: u64,
+    pid: Option<u32>,
+}
+
+impl Master {
+    fn of(info: &MsmFailoverInfo) -> Self {
+        Self {
+            generation: info.generation,
+            pid: info.in_role(ModuleRole::Master).and_then(|m| m.pid),
+        }
+    }
+}
+
 /// A way to the master of a switch, whoever that is.
 #[derive(Debug)]
 pub(super) struct Follower {
@@ -43,8 +59,8 @@ pub(super) struct Follower {
     client: Option<Client>,
     /// When a master that had been reached was lost, until the next one answers.
     lost: Option<Instant>,
-    /// The master that answered last, by the number of its generation, if that was asked for.
-    generation: Option<u64>,
+    /// The master that answered last, if that was asked for.
+    master: Option<Master>,
     changes: Vec<MasterChange>,
 }
 
@@ -56,7 +72,7 @@ impl Follower {
             wait,
             client: None,
             lost: None,
-            generation: None,
+            master: None,
             changes: Vec::new(),
         }
     }
@@ -112,17 +128,18 @@ impl Follower {
     /// The state of the modules.
     pub fn modules(&mut self) -> Result<MsmFailoverInfo, Failure> {
         let info = self.show(modules)?;
-        self.generation = Some(info.generation);
+        self.master = Some(Master::of(&info));
         Ok(info)
     }
 
-    /// Waits for another master than that of this generation.
-    pub fn next_master(&mut self, generation: u64) -> Result<MsmFailoverInfo, Failure> {
+    /// Waits for another master than that one.
+    pub fn next_master(&mut self, before: &MsmFailoverInfo) -> Result<MsmFailoverInfo, Failure> {
+        let before = Master::of(before);
         let deadline = Instant::now() + self.wait;
         loop {
             let info = self.show(modules)?;
-            if info.generation != generation {
-                self.generation = Some(info.generation);
+            if Master::of(&info) != before {
+                self.master = Some(Master::of(&info));
                 // It is what was waited for, and told as such.
                 self.changes.clear();
                 return Ok(info);
@@ -183,7 +200,8 @@ impl Follower {
         let Some(Ok(info)) = self.client.as_mut().map(modules) else {
             return;
         };
-        if self.generation.replace(info.generation) == Some(info.generation) {
+        let master = Master::of(&info);
+        if self.master.replace(master) == Some(master) {
             return;
         }
         self.changes.push(MasterChange {
