@@ -6,13 +6,14 @@ pub mod bystanders;
 pub mod chassis;
 pub mod control;
 pub mod devices;
+pub mod failover;
 pub mod fdb;
 pub mod forwarding;
 pub mod heal;
 pub mod lab;
 pub mod labs;
-pub mod lease;
 pub mod layouts;
+pub mod lease;
 pub mod offload;
 pub mod pinned;
 pub mod reconfigure;
@@ -47,15 +48,31 @@ pub const ALL: &[&[Case]] = &[
     socket::CASES,
     boot::CASES,
     chassis::CASES,
+    failover::show::CASES,
+    failover::settings::CASES,
+    failover::matrix::CASES,
+    failover::hard_reset::CASES,
+    failover::roles::CASES,
+    failover::abuse::CASES,
+    failover::disk::CASES,
+    failover::poison::CASES,
+    failover::many::CASES,
 ];
 
-/// The cases whose name contains one of the filters; all without filters.
+/// Cases that take too long for every run; they run when they are called by their whole name.
+pub const LONG: &[Case] = failover::many::SOAK;
+
+/// The cases whose name contains one of the filters; all without filters. Those of [`LONG`] by their whole name.
 #[must_use]
 pub fn matching(filters: &[String]) -> Vec<Case> {
+    let long = LONG
+        .iter()
+        .filter(|case| filters.iter().any(|f| f == case.name));
     ALL.iter()
         .copied()
         .flatten()
         .filter(|case| filters.is_empty() || filters.iter().any(|f| case.name.contains(f.as_str())))
+        .chain(long)
         .copied()
         .collect()
 }

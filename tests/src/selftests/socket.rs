@@ -249,17 +249,19 @@ fn nonsense(ctx: &Ctx) -> Result<()> {
 }
 
 /// Numbers that look random and are the same in every run.
-struct Noise(u64);
+pub struct Noise(pub u64);
 
 impl Noise {
-    fn next(&mut self) -> u64 {
+    /// The next one.
+    pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
+    /// So many octets.
+    pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| (self.next() >> 32) as u8).collect()
     }
 }
