@@ -370,8 +370,9 @@ impl Primary {
     /// Tells the standby what has changed, in one bracket, and opens what does not have to wait for it. To be called
     /// after everything that may have changed something.
     pub fn checkpoint(&mut self, master: &mut Master, now: u64) {
+        let mut tables = false;
         if let Some(standby) = &mut self.standby {
-            standby.changes(master, now, &mut self.slots);
+            tables = standby.changes(master, now, &mut self.slots);
             for event in standby.sender.take_events() {
                 if let Event::FellBack { why, dropped } = event {
                     master.learning.follow(0);
@@ -382,12 +383,19 @@ impl Primary {
                 }
             }
         }
-        if master.opening_waits() && self.opening.is_none() {
+        // One that comes while another one waits has a bracket of its own; both wait for that, no longer than the first.
+        if master.opening_waits() && (tables || self.opening.is_none()) {
             let id = self
                 .sender()
                 .filter(|sender| sender.ready())
                 .map(Sender::committed);
-            self.opening = id.map(|id| (id, Instant::now() + OPENING_WAIT));
+            let deadline = self.opening.map(|(_, deadline)| deadline);
+            self.opening = id.map(|id| {
+                (
+                    id,
+                    deadline.unwrap_or_else(|| Instant::now() + OPENING_WAIT),
+                )
+            });
             if self.opening.is_none() {
                 master.open();
             }
@@ -616,16 +624,16 @@ impl Attached {
         }
     }
 
-    /// Sends what has changed of everything.
-    fn changes(&mut self, master: &mut Master, now: u64, slots: &mut Vec<Slot>) {
+    /// Sends what has changed of everything; whether anything but the FDB had.
+    fn changes(&mut self, master: &mut Master, now: u64, slots: &mut Vec<Slot>) -> bool {
         slots.clear();
+        let tables = master.take_table_changes();
         if !master.learning.take_changes(slots) {
             self.sender.fall_back(FallBack::Queue);
-            return;
+            return tables;
         }
-        let tables = master.take_table_changes();
         if slots.is_empty() && !tables {
-            return;
+            return false;
         }
         let mut open = self.sender.begin(now);
         if tables {
@@ -643,6 +651,7 @@ impl Attached {
             }
         }
         open.commit();
+        tables
     }
 
     /// Sends what has changed of all but the FDB.

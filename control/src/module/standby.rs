@@ -38,8 +38,8 @@ const LONG_PAUSE: Duration = Duration::from_secs(1);
 const READS: usize = 16;
 /// Time for a master whose end of the link is closed to be gone; it is the next thing that the kernel does.
 const CLOSED_GRACE: Duration = Duration::from_millis(500);
-/// Ticks of the master's keepalives between two of the standby's: nothing hangs on them.
-const KEEPALIVE_TICKS: u32 = 10;
+/// Signs of life of the master for one of the standby's: nothing hangs on those.
+const KEEPALIVE_SIGNS: u32 = 10;
 /// Time for a master that hands over to end by itself.
 const HANDOVER_GRACE: Duration = Duration::from_millis(200);
 
@@ -201,7 +201,7 @@ impl<'m> Following<'m> {
         let mut kick_ms = 0;
         let mut kicks = interval(Duration::from_secs(1));
         let mut keepalives = Keepalives::new(u32::MAX);
-        let mut ticked = 0u32;
+        let mut signs = 0u32;
         loop {
             let settings = self.config().msm_failover;
             if interval_ms != settings.keepalive_interval_ms {
@@ -209,7 +209,8 @@ impl<'m> Following<'m> {
                 ticks = interval(Duration::from_millis(interval_ms.into()));
                 ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 ticks.reset();
-                keepalives = Keepalives::new(settings.keepalive_misses);
+                // The timer begins anew with each sign of life, so the interval in which that came is no miss.
+                keepalives = Keepalives::new(settings.keepalive_misses.saturating_sub(1));
             }
             let watchdog_ms = settings.watchdog_ms.map_or(0, patience);
             if kick_ms != watchdog_ms {
@@ -247,11 +248,6 @@ impl<'m> Following<'m> {
                     if let Some(left) = self.exchange()? {
                         return Ok(left);
                     }
-                    self.receiver.tick(self.module.now_ms());
-                    ticked = ticked.wrapping_add(1);
-                    if ticked.is_multiple_of(KEEPALIVE_TICKS) {
-                        self.receiver.keepalive();
-                    }
                     self.write()?;
                     if self.receiver.peer().is_some() && keepalives.tick() {
                         let ms = interval_ms * keepalives.missed();
@@ -265,6 +261,12 @@ impl<'m> Following<'m> {
             }
             if self.receiver.heard() != heard {
                 keepalives.heard();
+                ticks.reset();
+                signs = signs.wrapping_add(1);
+                if signs.is_multiple_of(KEEPALIVE_SIGNS) {
+                    self.receiver.keepalive();
+                    self.write()?;
+                }
             }
         }
     }
@@ -306,6 +308,7 @@ impl<'m> Following<'m> {
                 }
             }
         }
+        self.receiver.tick(self.module.now_ms());
         self.write()?;
         Ok(None)
     }
