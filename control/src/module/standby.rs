@@ -36,6 +36,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONG_PAUSE: Duration = Duration::from_secs(1);
 /// Reads handled before anything else gets its turn.
 const READS: usize = 16;
+/// Time for a master that listens to introduce itself, in milliseconds.
+const HELLO_LIMIT_MS: u32 = 2_000;
 /// Time for a master whose end of the link is closed to be gone; it is the next thing that the kernel does.
 const CLOSED_GRACE: Duration = Duration::from_millis(500);
 /// Signs of life of the master for one of the standby's: nothing hangs on those.
@@ -249,8 +251,10 @@ impl<'m> Following<'m> {
                         return Ok(left);
                     }
                     self.write()?;
-                    if self.receiver.peer().is_some() && keepalives.tick() {
-                        let ms = interval_ms * keepalives.missed();
+                    let silent = keepalives.tick();
+                    let ms = interval_ms.saturating_mul(keepalives.missed());
+                    // One that is busy with its start may take longer to introduce itself.
+                    if silent && (self.receiver.peer().is_some() || ms > HELLO_LIMIT_MS) {
                         return Ok(Left::Lost(Loss {
                             detail: Some(format!("nothing was heard of the master for {ms} ms")),
                             ..Loss::new(Cause::KeepaliveFailure, false)
