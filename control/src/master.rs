@@ -209,8 +209,11 @@ impl Master {
         }
         let is_new = before.as_ref().is_none_or(|b| b.ifindex != device.ifindex);
         if is_new {
-            info!(%port, device = device.name, ifindex = device.ifindex, "the port's device is there");
-            quieten(&device.name);
+            // A new master looks after its ports' devices when it has time, see `review_choices`.
+            if inherited.is_none() {
+                info!(%port, device = device.name, ifindex = device.ifindex, "the port's device is there");
+                quieten(&device.name);
+            }
         }
         if is_new || before.is_some_and(|b| b.far_end != device.far_end) {
             state.choice = match inherited {

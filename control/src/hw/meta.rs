@@ -26,11 +26,6 @@ impl MetaMap {
             })
     }
 
-    /// The memory itself.
-    pub(super) const fn mapping(&self) -> &Mapping {
-        &self.0
-    }
-
     /// A copy of the whole.
     #[must_use]
     pub fn read(&self) -> Meta {

@@ -212,10 +212,7 @@ impl Hardware {
         let layout = dir.layout_dir();
         let ready = ready.filter(|opened| opened.is_of(&dir, log_level));
         let opened = match ready {
-            Some(opened) => {
-                opened.allow_writes(true)?;
-                opened
-            }
+            Some(opened) => opened,
             None => Opened::open(&layout, log_level)?,
         };
         let Opened {

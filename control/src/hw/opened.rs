@@ -1,5 +1,6 @@
 //! Hardware that is open and not taken: what a standby has ready, so that a takeover does not wait for the kernel to
-//! map a large forwarding database. It can only be looked at; its mappings are read-only until it is taken.
+//! map a large forwarding database. Nothing can be done with it: it gives its handles to no one but
+//! [`super::Hardware::open`], and that takes proof of mastership.
 
 use super::{
     Constants, HwError, MetaMap, Programs,
@@ -40,9 +41,7 @@ impl Opened {
     /// # Errors
     /// If there is none, if it is not ours, or if the kernel refuses something.
     pub fn beside(switch: &str, log_level: u8) -> Result<Self, HwError> {
-        let opened = Self::open(&pins::layout_of(switch), log_level)?;
-        opened.allow_writes(false)?;
-        Ok(opened)
+        Self::open(&pins::layout_of(switch), log_level)
     }
 
     pub(super) fn open(layout: &Path, log_level: u8) -> Result<Self, HwError> {
@@ -85,17 +84,6 @@ impl Opened {
         id.is_ok_and(|id| id == self.meta_id)
             && self.meta.read().image == self.image
             && self.constants.log_level == log_level
-    }
-
-    /// Makes the mappings writable, or read-only.
-    pub(super) fn allow_writes(&self, allowed: bool) -> Result<(), HwError> {
-        let set = |mapping: &Mapping| mapping.allow_writes(allowed);
-        set(self.meta.mapping())
-            .and_then(|()| set(&self.fdb))
-            .map_err(|source| HwError::Io {
-                what: "protect the mapped tables".into(),
-                source,
-            })
     }
 }
 

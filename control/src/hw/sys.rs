@@ -252,23 +252,6 @@ impl Mapping {
         Ok(Self { start, bytes })
     }
 
-    /// Makes the mapping writable, as it is in the beginning, or read-only.
-    ///
-    /// # Errors
-    /// What `mprotect(2)` says.
-    pub fn allow_writes(&self, allowed: bool) -> io::Result<()> {
-        let protection = match allowed {
-            true => libc::PROT_READ | libc::PROT_WRITE,
-            false => libc::PROT_READ,
-        };
-        // SAFETY: the whole of our own mapping, from its start to the end of its last page. What is there stays.
-        let result = unsafe { libc::mprotect(self.start.as_ptr().cast(), self.bytes, protection) };
-        match result {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-
     /// The whole mapping as buckets of the FDB, for the rest of the process.
     #[must_use]
     pub fn leak_buckets(self) -> &'static [BucketCells] {

@@ -1,6 +1,6 @@
 //! How a master begins: as the first one, or in the place of one that was lost.
 
-use super::{ControlFrames, Master, PortState, enabled, rules, wanted_vlans};
+use super::{ControlFrames, Master, PortState, enabled, quieten, rules, wanted_vlans};
 use crate::{
     hw::{Hardware, Hook, Opened, pins::SwitchDir, shadow_memory},
     netlink::Netlink,
@@ -259,6 +259,7 @@ impl Master {
             let Some(device) = &state.device else {
                 continue;
             };
+            quieten(&device.name);
             let facts = offload::facts(&self.netlink, config, device).await;
             let choice = offload::choose(config, &facts);
             changed |= state.choice.as_ref().is_none_or(|old| {
