@@ -433,13 +433,23 @@ impl<'m> Following<'m> {
     }
 
     /// Takes the master's place, after it is certainly gone; `None` if somebody else was faster.
-    fn take_over(&mut self, loss: Loss) -> Result<Option<Takeover>> {
+    fn take_over(&mut self, mut loss: Loss) -> Result<Option<Takeover>> {
         let age = self.receiver.checkpoint_age(self.module.now_ms());
         self.fence(&loss)?;
         // What it wrote before its end: perhaps the last bracket of all.
         while let Read::Octets(octets) = self.link.read().unwrap_or(Read::Closed) {
-            if self.receive(octets)?.is_some() {
-                break;
+            match self.receive(octets)? {
+                None => {}
+                // It has handed over, and its slot was quicker to tell of its end.
+                Some(Left::Lost(handover)) => {
+                    let noticed = loss.noticed;
+                    loss = Loss {
+                        noticed,
+                        ..handover
+                    };
+                    break;
+                }
+                Some(_) => break,
             }
         }
         let dir = match SwitchDir::lock(self.module.own_config.switch.as_str()) {
@@ -447,11 +457,18 @@ impl<'m> Following<'m> {
             Err(HwError::Busy { .. }) => return Ok(None),
             Err(e) => return Err(e.into()),
         };
+        // A link that closes does not tell how the master was before. One that had fallen silent hung and was ended for
+        // it: it may have done things of which it could not tell.
+        let silence = 2 * u64::from(self.config().msm_failover.keepalive_interval_ms);
+        let hung = loss.provisional && age.is_none_or(|age| age > silence);
         let verdict = verdict(
             self.config(),
             &Situation {
-                cause: loss.cause,
-                announced: loss.announced,
+                cause: match hung {
+                    true => Cause::WatchdogTimeout,
+                    false => loss.cause,
+                },
+                announced: loss.announced && !hung,
                 states: self.receiver.states(),
                 checkpoint_age_ms: age,
             },
