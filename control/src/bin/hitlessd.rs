@@ -238,8 +238,9 @@ async fn module(arguments: &Arguments, config: Config, logbook: &Logbook) -> Res
     }
     drop(stop);
     serving.await.context("the control socket's task")??;
-    if end == End::Cleared {
-        let _ = std::fs::remove_dir(&run_dir);
+    // Nothing of the switch is left, unless a slot is about to start it anew.
+    if end == End::Cleared && module.backplane.is_none() {
+        let _ = std::fs::remove_dir_all(&run_dir);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -453,7 +453,7 @@ fn clear_hardware(ctx: &Ctx) -> Result<()> {
         ctx,
         command.args(["clear", "hardware"]),
         2,
-        &["stops all forwarding", "--yes"],
+        &["forwarding stops on every port", "--yes"],
     )?;
     forwards(&lab)?;
 
