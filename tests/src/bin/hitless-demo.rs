@@ -1,5 +1,7 @@
-//! The promise in half a minute: the master is taken away under traffic in three ways, and no frame notices.
+//! The promise in half a minute: the master is taken away under traffic in three ways, then both modules, and no frame
+//! notices.
 
+use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use hitless_common::Mac;
 use hitless_tests::harness::cleanup;
 use hitless_tests::harness::flow::{Flow, Spec};
 use hitless_tests::harness::netns::Netns;
+use hitless_tests::harness::report::{PhaseReport, Report};
 use hitless_tests::harness::run::{self, Run};
 use hitless_tests::harness::switch::DEADLINE;
 use hitless_tests::harness::wait::wait_for;
@@ -20,10 +23,11 @@ const TOPOLOGY: &str = "topologies/single/single.clab.yml";
 const SWITCH: &str = "sw1";
 
 /// How the switch loses its master, and the name of the phase in which it does.
-const LOSSES: [(Loss, &str); 3] = [
+const LOSSES: [(Loss, &str); 4] = [
     (Loss::Operator, "hitless run msm-failover"),
     (Loss::Signal("KILL"), "kill -KILL of the master"),
     (Loss::Signal("STOP"), "kill -STOP of the master"),
+    (Loss::Both, "kill -KILL of both"),
 ];
 
 /// A way to lose a master.
@@ -33,13 +37,15 @@ enum Loss {
     Operator,
     /// By a signal to its process.
     Signal(&'static str),
+    /// With the standby, so that nobody is left.
+    Both,
 }
 
 /// Shows that frames do not depend on the control plane.
 ///
 /// Brings up the lab `single`, whose switch has two management modules, sends numbered frames between h1 and h2 both
-/// ways, takes the master away by command, by SIGKILL and by a hang, and counts. Exit code 0 only if nothing was
-/// lost, doubled or re-ordered.
+/// ways, takes the master away by command, by SIGKILL and by a hang, then both modules at once, and counts. Exit code 0
+/// only if nothing was lost, doubled or re-ordered.
 #[derive(Parser)]
 struct Options {
     /// Which demo
@@ -123,21 +129,26 @@ fn show(run: &Run, options: &Options) -> Result<bool> {
     );
     std::thread::sleep(phase);
 
+    let mut gaps = vec![None];
     for (loss, name) in LOSSES {
         flows.iter_mut().try_for_each(|flow| flow.phase(name))?;
         println!("{name} ({}, process {})", master.slot, master.pid);
-        node.lose(loss, &master)?;
+        let began = node.lose(loss, &master)?;
         master = node.master_beside(Some(&master))?;
-        println!("  {}", master.story);
+        match loss {
+            Loss::Both => println!(
+                "  {} found the hardware forwarding, and has a standby again.",
+                master.slot
+            ),
+            Loss::Operator | Loss::Signal(_) => println!("  {}", master.story),
+        }
+        gaps.push(Some(node.master_since(began)?));
         std::thread::sleep(phase);
     }
 
-    let mut hitless = true;
-    for flow in flows {
-        let report = flow.stop()?;
-        println!("\n{report}");
-        hitless &= report.is_hitless();
-    }
+    let reports: Vec<Report> = flows.into_iter().map(Flow::stop).collect::<Result<_>>()?;
+    let hitless = reports.iter().all(Report::is_hitless);
+    println!("\n{}", Table::of(&reports, &gaps));
     println!(
         "{SWITCH}: hitless show msm-failover\n{}",
         node.output(&["hitless", "show", "msm-failover"])?
@@ -151,6 +162,56 @@ fn show(run: &Run, options: &Options) -> Result<bool> {
         }
     );
     Ok(hitless)
+}
+
+/// What became of the frames of all flows, phase by phase, and how long there was no master.
+struct Table {
+    /// With the milliseconds until the next master answered.
+    rows: Vec<(PhaseReport, Option<u64>)>,
+}
+
+impl Table {
+    fn of(flows: &[Report], gaps: &[Option<u64>]) -> Self {
+        let row = |(n, gap): (usize, &Option<u64>)| {
+            let phases: Vec<_> = flows.iter().filter_map(|f| f.phases.get(n)).collect();
+            let together = Report {
+                flow: String::new(),
+                phases: phases.iter().copied().cloned().collect(),
+            };
+            let name = phases.first().map(|phase| phase.name.clone());
+            let total = PhaseReport {
+                name: name.unwrap_or_default(),
+                ..together.total()
+            };
+            (total, *gap)
+        };
+        Self {
+            rows: gaps.iter().enumerate().map(row).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:24} {:>8} {:>6} {:>8} {:>10} {:>12}  next master after",
+            "both ways", "sent", "lost", "doubled", "re-ordered", "longest gap"
+        )?;
+        for (row, gap) in &self.rows {
+            let longest = format!("{:.1} ms", row.longest_gap_us as f64 / 1e3);
+            write!(
+                f,
+                "{:24} {:>8} {:>6} {:>8} {:>10} {longest:>12}",
+                row.name, row.sent, row.lost, row.duplicated, row.reordered
+            )?;
+            match gap {
+                Some(ms) => writeln!(f, "  {:>17}", format!("{ms} ms"))?,
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A host of the lab.
@@ -179,6 +240,8 @@ impl Host {
 struct Master {
     slot: String,
     pid: u64,
+    /// Its standby's process.
+    standby: u64,
     /// How it came to be.
     story: String,
 }
@@ -207,32 +270,40 @@ impl Node {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    fn show(&self, what: &str) -> Result<Value> {
+        let text = self.output(&["hitless", "show", what, "--json"])?;
+        serde_json::from_str(&text).with_context(|| format!("the switch answered {text:?}"))
+    }
+
     /// Waits until there is a master other than `before`, with a standby that is ready.
     fn master_beside(&self, before: Option<&Master>) -> Result<Master> {
         let mut last = String::new();
         wait_for("a master and a standby that is ready", DEADLINE, || {
-            let text = self.output(&["hitless", "show", "msm-failover", "--json"])?;
-            let shown: Value = serde_json::from_str(&text).context("answer of the switch")?;
-            last = text;
+            let shown = self.show("msm-failover")?;
+            last = shown.to_string();
             let modules = shown["modules"].as_array().context("its modules")?;
             let ready = |role: &str| {
                 let is = |m: &&Value| m["role"] == role && m["state"] == "ready";
                 modules.iter().find(is)
             };
-            let (Some(master), Some(_)) = (ready("master"), ready("standby")) else {
+            let (Some(master), Some(standby)) = (ready("master"), ready("standby")) else {
                 return Ok(None);
             };
             let slot = master["slot"].as_str().context("the master's slot")?;
-            if before.is_some_and(|before| before.slot == slot) {
+            let pid = |module: &Value| module["pid"].as_u64().context("a module's process");
+            let (pid, standby) = (pid(master)?, pid(standby)?);
+            // After the loss of both the slots may be as they were.
+            if before.is_some_and(|before| before.pid == pid) {
                 return Ok(None);
             }
             let last = &shown["last_failover"];
             let ms = last["duration_us"].as_f64().unwrap_or(0.0) / 1000.0;
             Ok(Some(Master {
                 slot: slot.to_owned(),
-                pid: master["pid"].as_u64().context("the master's process")?,
+                pid,
+                standby,
                 story: format!(
-                    "{slot} was in charge after {ms:.1} ms (cause: {}), and has a standby again.",
+                    "{slot} noticed and was in charge {ms:.1} ms later (cause: {}), and has a standby again.",
                     last["cause"].as_str().unwrap_or("none")
                 ),
             }))
@@ -240,14 +311,27 @@ impl Node {
         .with_context(|| format!("the switch said: {last}"))
     }
 
-    fn lose(&self, loss: Loss, master: &Master) -> Result<()> {
-        match loss {
-            Loss::Operator => self.output(&["hitless", "run", "msm-failover"]),
-            Loss::Signal(signal) => {
-                let kill = format!("kill -{signal} {}", master.pid);
-                self.output(&["sh", "-c", &kill])
-            }
-        }
-        .map(drop)
+    /// Takes the master away; when, in milliseconds since 1970 by the switch's clock.
+    fn lose(&self, loss: Loss, master: &Master) -> Result<u64> {
+        let command = match loss {
+            Loss::Operator => "hitless run msm-failover".to_owned(),
+            Loss::Signal(signal) => format!("kill -{signal} {}", master.pid),
+            Loss::Both => format!("kill -KILL {} {}", master.pid, master.standby),
+        };
+        let said = self.output(&["sh", "-c", &format!("date +%s%3N; {command}")])?;
+        let first = said.lines().next().and_then(|line| line.parse().ok());
+        first.with_context(|| format!("no time in {said:?}"))
+    }
+
+    /// Milliseconds from then until a master took requests, by the switch's log.
+    fn master_since(&self, began: u64) -> Result<u64> {
+        let log = self.show("log")?;
+        let mut lines = log.as_array().into_iter().flatten();
+        lines
+            .find_map(|line| {
+                let at = line["at_unix_ms"].as_u64()?;
+                (line["message"] == "ready" && at >= began).then_some(at - began)
+            })
+            .with_context(|| format!("the log tells of no master since {began}: {log}"))
     }
 }
