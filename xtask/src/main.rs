@@ -46,6 +46,8 @@ enum Task {
     Lint,
     /// Set up, build, run the unit tests and the network tests, and sum up (needs root)
     Test(test::Options),
+    /// Set up, build, and fail over 2,000 times under traffic (needs root; takes ten minutes or more)
+    Soak,
     /// Set up, build, and show the switch at work (needs root)
     Demo {
         /// Which demo; all without a name
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Task::Build => build::run(&repo).map(|()| ExitCode::SUCCESS),
         Task::Lint => lint::run(&repo),
         Task::Test(options) => test::run(&repo, &options),
+        Task::Soak => run::soak(&repo),
         Task::Demo { name } => run::demo(&repo, name.as_deref()),
         Task::Bench { name, json, more } => run::bench(&repo, name.as_deref(), json, &more),
         Task::Topo(action) => topo::run(&repo, action),

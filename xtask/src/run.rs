@@ -1,4 +1,4 @@
-//! `demo` and `bench`: everything before, then one program of ours in place of this one.
+//! `soak`, `demo` and `bench`: everything before, then one program of ours in place of this one.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -7,6 +7,19 @@ use anyhow::{Context, Result};
 
 use crate::repo::{Repo, need_root};
 use crate::{build, setup};
+
+/// # Errors
+/// Without root, and when setting up or building fails.
+pub fn soak(repo: &Repo) -> Result<ExitCode> {
+    need_root(
+        "soak",
+        "the network tests create namespaces and load programs into the kernel",
+    )?;
+    prepare(repo)?;
+    let mut command = repo.binary("hitless-selftests")?;
+    command.arg("failover.soak");
+    become_it(command)
+}
 
 /// # Errors
 /// Without root, and when setting up or building fails.

@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_fit_a_result_line() {
         let mut names = BTreeSet::new();
-        for case in matching(&[]) {
+        for case in matching(&[]).iter().chain(LONG) {
             assert!(names.insert(case.name), "{} is there twice", case.name);
             // KTAP: a `#` ends the description.
             let text = format!("{}{}", case.name, case.description);
@@ -101,5 +101,10 @@ mod tests {
             matching(&[]).len(),
             ALL.iter().map(|cases| cases.len()).sum::<usize>()
         );
+        for case in LONG {
+            let named = matching(&[case.name.into()]);
+            assert_eq!(named.len(), 1, "{}", case.name);
+            assert!(matching(&[case.name[1..].into()]).is_empty());
+        }
     }
 }

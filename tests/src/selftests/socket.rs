@@ -253,7 +253,7 @@ pub struct Noise(pub u64);
 
 impl Noise {
     /// The next one.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -262,7 +262,7 @@ impl Noise {
 
     /// So many octets.
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| (self.next() >> 32) as u8).collect()
+        (0..length).map(|_| (self.draw() >> 32) as u8).collect()
     }
 }
 
@@ -274,16 +274,16 @@ fn random_bytes(ctx: &Ctx) -> Result<()> {
     let mut noise = Noise(0x5eed_0001);
     let request = b"{\"request\":\"show-fdb\",\"vlan\":10,\"limit\":1}\n";
     for round in 0..ROUNDS {
-        let length = 1 + noise.next() as usize % 5000;
+        let length = 1 + noise.draw() as usize % 5000;
         let mut bytes = noise.bytes(length);
         match round % 4 {
             // All in one line, a good request with a few octets changed, and many lines.
             0 => bytes.retain(|b| *b != b'\n'),
             1 => {
                 bytes = request.to_vec();
-                for _ in 0..=noise.next() % 4 {
-                    let at = noise.next() as usize % bytes.len();
-                    bytes[at] = noise.next() as u8;
+                for _ in 0..=noise.draw() % 4 {
+                    let at = noise.draw() as usize % bytes.len();
+                    bytes[at] = noise.draw() as u8;
                 }
             }
             2 => bytes.iter_mut().step_by(50).for_each(|b| *b = b'\n'),

@@ -119,7 +119,7 @@ fn nonsense(ctx: &Ctx) -> Result<()> {
     }
     let mut noise = Noise(0x6d6f_6475_6c65_7321);
     for _ in 0..200 {
-        let length = (noise.next() % 5_000) as usize;
+        let length = (noise.draw() % 5_000) as usize;
         say(switch, &noise.bytes(length))?;
         // Behind an introduction they are as bad.
         say(switch, &[&good[..], &noise.bytes(length)].concat())?;

@@ -1,8 +1,6 @@
 //! Who is master, who is standby, and who is neither: whatever is killed, stopped or started, in whatever order.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -15,12 +13,8 @@ use super::writers::{Watch, holder, is_running, listens_at};
 use crate::harness::{
     chassis::{Part, Slot},
     ktap::{Case, Ctx},
-    process::Process,
-    switch::{DEADLINE, tail},
-    wait::wait_for,
 };
-use crate::selftests::bystanders::{FENCED, FENCED_REST};
-use crate::selftests::lab::{Lab, Mode};
+use crate::selftests::lab::Mode;
 use crate::selftests::socket::Noise;
 use crate::selftests::trial::ends;
 
@@ -55,8 +49,6 @@ const RATE: u32 = 20_000;
 /// Signals that are sent.
 const STEPS: u64 = 40;
 
-const FENCED_PORTS: [&str; 2] = [FENCED; 2];
-
 fn one_writer(ctx: &Ctx) -> Result<()> {
     let mut rig = Rig::new(ctx, Mode::Mixed, PATIENT, Some(RATE))?;
     let watch = Watch::start(rig.switch())?;
@@ -65,8 +57,8 @@ fn one_writer(ctx: &Ctx) -> Result<()> {
     let mut noise = Noise(0x6869_746c_6573_7321);
     let mut rounds = 0;
     for step in 0..STEPS {
-        let slot = Slot::ALL[(noise.next() % 2) as usize];
-        let (part, signal) = match noise.next() % 8 {
+        let slot = Slot::ALL[(noise.draw() % 2) as usize];
+        let (part, signal) = match noise.draw() % 8 {
             0..=2 => (Part::Daemon, Signal::SIGKILL),
             3 | 4 => (Part::Daemon, Signal::SIGSTOP),
             5 => (Part::Boot, Signal::SIGKILL),
@@ -81,7 +73,7 @@ fn one_writer(ctx: &Ctx) -> Result<()> {
         if step % 10 == 0 {
             rig.others.phase(&format!("from step {step}"))?;
         }
-        if noise.next().is_multiple_of(4) {
+        if noise.draw().is_multiple_of(4) {
             for slot in Slot::ALL {
                 let _ = rig.chassis.signal(slot, Part::Daemon, Signal::SIGCONT);
             }
@@ -89,7 +81,7 @@ fn one_writer(ctx: &Ctx) -> Result<()> {
             equal(rig.switch()).with_context(|| format!("after step {step}"))?;
             rounds += 1;
         }
-        std::thread::sleep(Duration::from_millis(noise.next() % 150));
+        std::thread::sleep(Duration::from_millis(noise.draw() % 150));
     }
     for slot in Slot::ALL {
         let _ = rig.chassis.signal(slot, Part::Daemon, Signal::SIGCONT);
