@@ -250,11 +250,15 @@ impl Master {
     /// Brings the hardware in line with the configuration and the ports. What closes comes first; what opens waits
     /// for [`Master::open`], which comes when the standby knows of it (design invariant 4).
     fn apply(&mut self) {
-        self.vlans = wanted_vlans(&self.config, &self.up_ports());
+        let up = self.up_ports();
+        self.vlans = wanted_vlans(&self.config, &up);
         self.program_vlans(true);
         self.attach_ports();
         self.program_ports();
-        self.vlans = wanted_vlans(&self.config, &self.up_ports());
+        let now_up = self.up_ports();
+        if now_up != up {
+            self.vlans = wanted_vlans(&self.config, &now_up);
+        }
         self.tables_changed = true;
         self.opening = true;
         self.flush_down_ports();

@@ -189,6 +189,8 @@ pub async fn run(
                 }
                 if handed_over {
                     primary.hand_over(&mut master, cause);
+                    // Mastership ends with the process, and the standby waits for that.
+                    std::mem::forget(master);
                     return Ok(End::Reboot);
                 }
             }
