@@ -33,6 +33,7 @@ use hitless_common::{
 };
 use hitless_proto::bridge::cells::BucketCells;
 use std::{io, path::PathBuf};
+use tracing::info;
 
 /// What can go wrong with the hardware.
 #[derive(Debug, thiserror::Error)]
@@ -210,9 +211,12 @@ impl Hardware {
 
     fn adopt(dir: pins::SwitchDir, log_level: u8, ready: Option<Opened>) -> Result<Self, HwError> {
         let layout = dir.layout_dir();
-        let ready = ready.filter(|opened| opened.is_of(&dir, log_level));
         let opened = match ready {
-            Some(opened) => opened,
+            Some(opened) if opened.is_of(&dir, log_level) => opened,
+            Some(_) => {
+                info!("the hardware is another one than was opened ahead of time");
+                Opened::open(&layout, log_level)?
+            }
             None => Opened::open(&layout, log_level)?,
         };
         let Opened {
