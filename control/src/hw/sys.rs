@@ -151,7 +151,13 @@ fn open_pin(path: &Path) -> io::Result<OwnedFd> {
 /// What `bpf(2)` says, and if the pin is something else.
 fn open_link(pin: &Path) -> io::Result<OwnedFd> {
     let link = open_pin(pin)?;
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", link.as_raw_fd()))?;
+    let number = link.as_raw_fd();
+    // The descriptor's name tells most quickly; the text that the kernel gives about it, for certain.
+    let name = fs::read_link(format!("/proc/self/fd/{number}"))?;
+    if name.as_os_str() == "anon_inode:bpf-link" {
+        return Ok(link);
+    }
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}"))?;
     if info.lines().any(|line| line.starts_with("link_type:")) {
         Ok(link)
     } else {
