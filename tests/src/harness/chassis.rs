@@ -2,17 +2,21 @@
 //! slot.
 
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::Signal;
 
 use super::process::{Process, pidfd_open};
 use super::run::Run;
 use super::switch::{DEADLINE, Switch, tail};
 use super::wait::wait_for;
+
+/// How long a module whose chassis was killed may live on, in milliseconds.
+const GONE_MS: u16 = 5_000;
 
 /// A place for a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +91,7 @@ pub enum Part {
     Daemon,
 }
 
-/// A running `hitless chassis`. Killed when dropped, and its modules with it.
+/// A running `hitless chassis`. Killed when dropped, and its modules with it: when the drop returns they are gone.
 #[derive(Debug)]
 pub struct Chassis {
     process: Process,
@@ -224,5 +228,21 @@ impl Chassis {
         self.process
             .wait(DEADLINE)
             .with_context(|| format!("log:\n{}", tail(&self.log)))
+    }
+}
+
+impl Drop for Chassis {
+    fn drop(&mut self) {
+        let modules = Slot::ALL.iter().filter_map(|slot| self.module(*slot).ok());
+        let pids = modules.flat_map(|m| [Some(m.boot), m.daemon]).flatten();
+        let open: Vec<OwnedFd> = pids.filter_map(|pid| pidfd_open(pid).ok()).collect();
+        if self.process.signal(Signal::SIGKILL).is_err() {
+            return;
+        }
+        // Boots die with the chassis, and daemons with their boots; until then they use what is removed next.
+        for process in open {
+            let mut fds = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+            let _ = poll(&mut fds, GONE_MS);
+        }
     }
 }

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 
 use super::causes::Cause;
-use super::rig::{PATIENT, Rig};
+use super::rig::{PATIENT, Rig, Shown, await_ready, await_shown, equal};
 use super::situations::{Scene, Situation};
-use crate::harness::ktap::{Case, Ctx};
+use crate::harness::{
+    chassis::Part,
+    ktap::{Case, Ctx},
+};
 use crate::selftests::lab::Mode;
 use crate::selftests::pinned::Pinned;
 
@@ -25,6 +29,13 @@ pub const CASES: &[Case] = &[
         "failover.matrix-xdp",
         "the same in XDP (seed: 1, 6, 7, 8, 9, 10, 11, 13, 16, 17, 27, 29, 47, 50, 51, 52)",
         |ctx| matrix(ctx, Mode::Xdp),
+    )
+    .timeout(LONG),
+    Case::new(
+        "failover.out-of-the-box",
+        "with the settings that a switch has by default a failover of any kind costs no frame, and no VLAN its lease \
+         (seed: 7, 8, 9, 32, 52)",
+        out_of_the_box,
     )
     .timeout(LONG),
 ];
@@ -54,4 +65,41 @@ fn matrix(ctx: &Ctx, mode: Mode) -> Result<()> {
         scene.rig.others.begin()?;
     }
     scene.rig.others.finish()
+}
+
+/// Frames a second that leave the CPUs to others.
+const RATE: u32 = 20_000;
+
+fn out_of_the_box(ctx: &Ctx) -> Result<()> {
+    let mut rig = Rig::new(ctx, Mode::Mixed, "{}", Some(RATE))?;
+    let settings = await_ready(rig.switch())?.0["settings"].clone();
+    ensure!(
+        settings["preservation_level"] == 6 && settings["hitless"] == true,
+        "not set for hitless failover: {settings}"
+    );
+    for cause in Cause::ALL {
+        rig.others.phase(cause.shown())?;
+        let before = await_ready(rig.switch())?;
+        // A module that hangs is found by its watchdog and by its standby: on a busy machine by either first.
+        let causes = match cause {
+            Cause::Hang => [Cause::Hang, Cause::Silence].as_slice(),
+            _ => std::slice::from_ref(&cause),
+        };
+        let count = |shown: &Shown| -> u64 {
+            let counts = causes.iter().map(|c| &shown.0["failovers"][c.shown()]);
+            counts.filter_map(serde_json::Value::as_u64).sum()
+        };
+        let (slot, times) = (before.slot("master")?, count(&before));
+        let _asker = cause.strike(&rig, &before)?;
+        // On a busy machine these settings may find a module lost that is only slow: that costs nothing either.
+        await_shown(rig.switch(), |shown| count(shown) > times)
+            .with_context(|| format!("a failover by {cause}"))?;
+        if cause == Cause::Silence {
+            rig.chassis.signal(slot, Part::Boot, Signal::SIGCONT)?;
+        }
+        await_ready(rig.switch())?;
+        equal(rig.switch())?;
+        rig.others.go_on(SOME)?;
+    }
+    rig.others.finish()
 }

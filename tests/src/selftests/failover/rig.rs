@@ -194,7 +194,7 @@ impl<'a> Rig<'a> {
         let ports: Vec<&str> = [&bystanders::PORTS[..], &["untagged: 30"; 2]].concat();
         // With a loop-free port set a lease that runs out stops the flows of VLAN 10: no failover may take so long.
         let rest = format!(
-            "fdb: {{size: 262144, ageing_seconds: 0}}\nmsm_failover: {settings}\n\
+            "fdb: {{size: 524288, ageing_seconds: 0}}\nmsm_failover: {settings}\n\
              vlans: [{{id: 10, loop_free_ports: [1]}}, {{id: 20}}, {{id: 30}}]"
         );
         let (lab, chassis) = lab(ctx, "sw", mode, &ports, &rest)?;

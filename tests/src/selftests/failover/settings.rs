@@ -253,11 +253,13 @@ fn recovery_level(ctx: &Ctx) -> Result<()> {
         "failed over under critical: {still}"
     );
     rig.others.unharmed()?;
-    // A critical task's panic counts under either level.
+    // A critical task's panic counts under either level, and so does whatever else ends the process.
     for (level, fault) in [
         ("critical", "critical-task-panic"),
         ("all", "task-panic"),
         ("all", "critical-task-panic"),
+        ("all", "abort"),
+        ("all", "exit"),
     ] {
         rig.others.phase(&format!("{fault} under {level}"))?;
         configure(&rig, &format!("configure sys-recovery-level {level}"))?;

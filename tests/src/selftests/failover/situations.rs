@@ -1,6 +1,7 @@
 //! What a switch may be doing in the moment in which its master is lost.
 
 use std::fmt;
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -16,11 +17,12 @@ use crate::harness::{
 };
 
 /// Stations that the switch knows all the time: so many that their transfer takes a while.
-pub const RESIDENTS: u32 = 100_000;
-/// Stations that turn up during a failover.
-const NEWCOMERS: u32 = 50_000;
-/// Stations that the master learns and can not tell a standby that is stopped: more than their socket holds.
-const UNTOLD: u32 = 20_000;
+pub const RESIDENTS: u32 = 250_000;
+/// Stations that turn up during a failover, or while the standby is stopped.
+const NEWCOMERS: u32 = 120_000;
+/// Records of the checkpoint that wait in a master beside those in its socket. These the standby gets although its
+/// master dies.
+const BEYOND: u64 = 10_000;
 /// Tries to stop a standby in the middle of a transfer.
 const TRIES: usize = 50;
 
@@ -187,7 +189,10 @@ impl<'a> Scene<'a> {
             rig.chassis.await_module(slot, again)?;
             rig.chassis.signal(slot, Part::Daemon, Signal::SIGSTOP)?;
             let now = shown(rig.switch())?;
-            if now.standby_state("fdb").is_ok_and(|state| state == "xfr") {
+            let waiting = now.0["checkpoint"]["records"].as_u64().unwrap_or(0);
+            if waiting >= in_socket()? + BEYOND
+                && now.standby_state("fdb").is_ok_and(|s| s == "xfr")
+            {
                 return Ok((now, slot));
             }
             resume(rig, slot)?;
@@ -201,10 +206,11 @@ impl<'a> Scene<'a> {
         let known = rig.known()?;
         let standby = before.slot("standby")?;
         rig.chassis.signal(standby, Part::Daemon, Signal::SIGSTOP)?;
-        self.newcomers.send(UNTOLD)?;
+        self.newcomers.send(NEWCOMERS)?;
+        let enough = in_socket()? + BEYOND;
         let untold = wait_for("newcomers that the standby does not know", DEADLINE, || {
-            let known = rig.known()? - known;
-            Ok((known >= u64::from(UNTOLD) / 2).then_some(known))
+            let known = rig.known()?.saturating_sub(known);
+            Ok((known >= enough).then_some(known))
         })?;
         if cause.needs_standby() {
             // It does not answer, so the master stays what it is.
@@ -276,6 +282,18 @@ impl<'a> Scene<'a> {
         self.rig.switch().cli(&["clear", "fdb", "port", "6"])?;
         Ok(())
     }
+}
+
+/// Records of the FDB that the socket between two modules holds at most.
+fn in_socket() -> Result<u64> {
+    /// Octets of the shortest record.
+    const RECORD: u64 = 26;
+    /// What a module asks for.
+    const WANTED: u64 = 1 << 20;
+    let path = "/proc/sys/net/core/wmem_max";
+    let limit: u64 = fs::read_to_string(path).context(path)?.trim().parse()?;
+    // The kernel doubles what it is asked for.
+    Ok(2 * limit.min(WANTED) / RECORD)
 }
 
 /// Lets a stopped standby go on.
