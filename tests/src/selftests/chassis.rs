@@ -23,7 +23,7 @@ use crate::harness::{
 pub const CASES: &[Case] = &[
     Case::new(
         "chassis.modules-come-back",
-        "both slots are filled; modules and boots that are killed, one or both, come back (seed: 11)",
+        "both slots are filled; modules and boots that are killed, one or both, come back (seed: 11, 15)",
         modules_come_back,
     )
     .timeout(Duration::from_secs(120)),

@@ -34,7 +34,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "failover.third-module",
-        "a third module is refused with the reason in either slot, and harms nobody (seed: 1)",
+        "a third module is refused with the reason in either slot, and harms nobody (seed: 1, 2)",
         third_module,
     ),
     Case::new(
