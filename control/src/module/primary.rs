@@ -1,25 +1,27 @@
 //! The master's side of redundancy: the standby that is attached, what it is told, and what waits for its answer.
 
+mod attached;
+mod check;
+
 use super::{
     Module,
     link::{Link, Read, listen},
-    records::{config_record, fdb_record, port_record, vlan_record},
 };
 use crate::{
     logbook::unix_ms,
     master::Master,
-    northbound::api::{CheckedTable, MsmCheckInfo, Reply, Response, TransferInfo},
+    northbound::api::{Response, TransferInfo},
 };
 use anyhow::{Context, Result};
-use hitless_common::{PortNo, VlanId, map::vlans::VlanEntry};
+use attached::Attached;
+use check::Check;
+use hitless_common::map::vlans::VlanEntry;
 use hitless_ha::{
     cause::Cause,
-    digest::{self, Digest},
     link::{Hello, refusal},
     message::TransactionId,
-    record::{FdbRecord, PortRecord, Record, VlanRecord},
     schema::Subsystem,
-    sender::{Event, FallBack, Limits, Open, Sender},
+    sender::{Event, FallBack, Limits, Sender},
     state::{States, SubState},
 };
 use hitless_proto::bridge::table::Slot;
@@ -32,14 +34,10 @@ use tokio::{
     net::{UnixListener, UnixStream},
     sync::oneshot,
 };
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 /// Changed slots of the FDB that may wait for the next bracket.
 const MAX_CHANGES: usize = 1 << 18;
-/// Buckets of the FDB that one step of a bulk transfer looks at: less than a millisecond.
-const BULK_BUCKETS: u32 = 8_192;
-/// Buckets of the FDB that a check looks at between two signs of life.
-const DIGEST_BUCKETS: u32 = 65_536;
 /// Time that a change which lets frames through waits for the standby (design invariant 4).
 const OPENING_WAIT: Duration = Duration::from_millis(50);
 /// Time that an answer to an operator waits for the standby to have the change.
@@ -57,28 +55,6 @@ struct Held {
     response: Response,
     from: TransactionId,
     deadline: Instant,
-}
-
-/// A check that waits for the standby's digests.
-struct Check {
-    reply: oneshot::Sender<Response>,
-    tables: Vec<(Subsystem, Digest, Option<Digest>)>,
-}
-
-/// The standby and what it was told.
-struct Attached {
-    link: Link,
-    sender: Sender,
-    /// [`Master::config_version`] of the configuration that it has.
-    config: Option<u64>,
-    ports: BTreeMap<PortNo, PortRecord>,
-    vlans: Vec<VlanEntry>,
-    /// The bucket at which the bulk transfer of the FDB goes on.
-    fdb_next: u32,
-    /// Counts when the transfer of everything began.
-    counted: (u64, u64),
-    /// When it connected.
-    since: u64,
 }
 
 /// See the module.
@@ -474,109 +450,6 @@ impl Primary {
         }
     }
 
-    /// Compares the master's tables with the hardware now, and with the standby when it has answered.
-    pub fn check(
-        &mut self,
-        module: &Module,
-        master: &mut Master,
-        reply: oneshot::Sender<Response>,
-    ) {
-        master.finish_settling();
-        let config = config_record(master).ok();
-        let vlans = master.vlans();
-        let (model, hardware) = self.fdb_digests(module, master);
-        let tables = vec![
-            (
-                Subsystem::Config,
-                config.iter().map(Record::hash).collect(),
-                None,
-            ),
-            (
-                Subsystem::Ports,
-                port_records(master).values().map(Record::hash).collect(),
-                None,
-            ),
-            (
-                Subsystem::Vlans,
-                vlan_digest(vlans.iter()),
-                Some(vlan_digest(
-                    master.hardware.vlans.iter().map(|(_, entry)| entry),
-                )),
-            ),
-            (Subsystem::Fdb, model, Some(hardware)),
-        ];
-        if let Some(standby) = &mut self.standby {
-            standby.sender.request_digest();
-            self.checks.push(Check { reply, tables });
-        }
-    }
-
-    /// The digests of the master's model of the FDB and of the hardware. The hardware knows neither moves nor holds:
-    /// those of the model are taken for its own. A large table takes long, so both watchdog and standby are told that
-    /// this module lives.
-    fn fdb_digests(&mut self, module: &Module, master: &Master) -> (Digest, Digest) {
-        let table = master.learning.table();
-        let (mut model, mut copy, mut hardware) = Default::default();
-        let add = |digest: &mut Digest, slot: Slot, key, port, flags| {
-            digest.add(digest::fdb_entry(slot.number(), key, port, flags));
-        };
-        for first in (0..table.buckets()).step_by(DIGEST_BUCKETS as usize) {
-            let buckets = first..first.saturating_add(DIGEST_BUCKETS).min(table.buckets());
-            for (slot, _) in table.scan(buckets.clone()) {
-                let Some(copied) = table.slots().copied(slot) else {
-                    continue;
-                };
-                if let Some(record) = fdb_record(slot, &copied) {
-                    let model: &mut Digest = &mut model;
-                    model.add(record.hash());
-                }
-                add(
-                    &mut copy,
-                    slot,
-                    copied.key,
-                    copied.port.into(),
-                    copied.flags.into(),
-                );
-            }
-            for (slot, entry) in table.slots().hardware_entries(buckets) {
-                add(&mut hardware, slot, entry.key, entry.port, entry.flags);
-            }
-            module.kick();
-            if let Some(standby) = &mut self.standby {
-                standby.sender.keepalive();
-                let written = standby.link.write(standby.sender.outgoing());
-                standby.sender.sent(written.unwrap_or(0));
-            }
-        }
-        let hash = model
-            .hash
-            .wrapping_add(hardware.hash)
-            .wrapping_sub(copy.hash);
-        (model, Digest { hash, ..hardware })
-    }
-
-    fn finish_check(&mut self, digests: &[(Subsystem, Digest)]) {
-        let slot = self.sender().and_then(|s| s.peer()).map(|peer| peer.slot);
-        let (Some(slot), false) = (slot, self.checks.is_empty()) else {
-            return;
-        };
-        let check = self.checks.remove(0);
-        let tables: Vec<CheckedTable> = check
-            .tables
-            .into_iter()
-            .map(|(subsystem, master, hardware)| {
-                let standby = digests.iter().find(|(s, _)| *s == subsystem).map(|d| d.1);
-                checked(subsystem, master, standby, hardware)
-            })
-            .collect();
-        let reply = Reply::MsmCheck(Box::new(MsmCheckInfo {
-            equal: tables.iter().all(|table| table.differences == 0),
-            standby: slot,
-            tables,
-        }));
-        let _ = check.reply.send(Response::Ok(reply));
-    }
-
     /// Whether the standby has acknowledged everything, and nothing waits to be sent.
     #[must_use]
     pub fn is_drained(&self) -> bool {
@@ -600,189 +473,5 @@ impl Primary {
             standby.sender.last_words(words);
         }
         self.write(master);
-    }
-}
-
-impl Attached {
-    /// Makes a step of the bulk transfer of the FDB.
-    fn bulk_fdb(&mut self, master: &Master, now: u64) {
-        let table = master.learning.table();
-        let end = self
-            .fdb_next
-            .saturating_add(BULK_BUCKETS)
-            .min(table.buckets());
-        let mut open = self.sender.begin(now);
-        for bucket in self.fdb_next..end {
-            for index in 0..hitless_common::map::fdb::BUCKET_ENTRIES {
-                put_slot(&mut open, master, Slot::new(bucket, index), false);
-            }
-        }
-        open.commit();
-        self.fdb_next = end;
-        if end == table.buckets() {
-            self.sender.end_bulk(now, Subsystem::Fdb);
-        }
-    }
-
-    /// Sends what has changed of everything; whether anything but the FDB had.
-    fn changes(&mut self, master: &mut Master, now: u64, slots: &mut Vec<Slot>) -> bool {
-        slots.clear();
-        let tables = master.take_table_changes();
-        if !master.learning.take_changes(slots) {
-            self.sender.fall_back(FallBack::Queue);
-            return tables;
-        }
-        if slots.is_empty() && !tables {
-            return false;
-        }
-        let mut open = self.sender.begin(now);
-        if tables {
-            put_tables(
-                &mut open,
-                master,
-                &mut self.config,
-                &mut self.ports,
-                &mut self.vlans,
-            );
-        }
-        if open.sends(Subsystem::Fdb) {
-            for &slot in slots.iter() {
-                put_slot(&mut open, master, slot, true);
-            }
-        }
-        open.commit();
-        tables
-    }
-
-    /// Sends what has changed of all but the FDB.
-    fn tables(&mut self, master: &Master, now: u64) {
-        let mut open = self.sender.begin(now);
-        put_tables(
-            &mut open,
-            master,
-            &mut self.config,
-            &mut self.ports,
-            &mut self.vlans,
-        );
-        open.commit();
-    }
-}
-
-#[inline]
-fn put_slot(open: &mut Open<'_>, master: &Master, slot: Slot, free: bool) {
-    match master.learning.table().slots().copied(slot) {
-        Some(copied) => {
-            if let Some(record) = fdb_record(slot, &copied) {
-                open.put(&record);
-            }
-        }
-        None if free => {
-            open.delete::<FdbRecord>(slot.number());
-        }
-        None => {}
-    }
-}
-
-/// Puts the records that differ from those that were sent last.
-fn put_tables(
-    open: &mut Open<'_>,
-    master: &Master,
-    config: &mut Option<u64>,
-    ports: &mut BTreeMap<PortNo, PortRecord>,
-    vlans: &mut Vec<VlanEntry>,
-) {
-    // Writing it out takes long for a large one.
-    if open.sends(Subsystem::Config) && *config != Some(master.config_version()) {
-        match config_record(master) {
-            Ok(new) => {
-                open.put(&new);
-                *config = Some(master.config_version());
-            }
-            Err(e) => error!("the configuration can not be checkpointed: {e:#}"),
-        }
-    }
-    if open.sends(Subsystem::Ports) {
-        let new = port_records(master);
-        for gone in ports.keys().filter(|port| !new.contains_key(port)) {
-            open.delete::<PortRecord>(*gone);
-        }
-        for (port, record) in &new {
-            if ports.get(port) != Some(record) {
-                open.put(record);
-            }
-        }
-        *ports = new;
-    }
-    if open.sends(Subsystem::Vlans) {
-        let new = master.vlans();
-        let nothing = VlanEntry::default();
-        for (id, entry) in (0..).zip(new) {
-            let Some(vlan) = VlanId::new(id) else {
-                continue;
-            };
-            let old = vlans.get(usize::from(id)).unwrap_or(&nothing);
-            if old == entry {
-                continue;
-            }
-            match *entry == nothing {
-                true => open.delete::<VlanRecord>(vlan),
-                false => open.put(&vlan_record(vlan, entry)),
-            };
-        }
-        vlans.clear();
-        vlans.extend_from_slice(new);
-    }
-    debug!(octets = open.len(), "tables checkpointed");
-}
-
-fn port_records(master: &Master) -> BTreeMap<PortNo, PortRecord> {
-    master
-        .ports
-        .iter()
-        .map(|(&port, state)| (port, port_record(master, port, state)))
-        .collect()
-}
-
-fn vlan_digest<'v>(entries: impl Iterator<Item = &'v VlanEntry>) -> Digest {
-    let nothing = VlanEntry::default();
-    (0..)
-        .zip(entries)
-        .filter(|(_, entry)| **entry != nothing)
-        .filter_map(|(id, entry)| Some(vlan_record(VlanId::new(id)?, entry).hash()))
-        .collect()
-}
-
-fn checked(
-    subsystem: Subsystem,
-    master: Digest,
-    standby: Option<Digest>,
-    hardware: Option<Digest>,
-) -> CheckedTable {
-    let mut examples = Vec::new();
-    let mut differences = 0;
-    for (name, other) in [("standby", standby), ("hardware", hardware)] {
-        let Some(other) = other.filter(|other| *other != master) else {
-            continue;
-        };
-        let entries = master.count.abs_diff(other.count).max(1);
-        differences += entries;
-        examples.push(format!(
-            "the {name} has {} entries, the master {}{}",
-            other.count,
-            master.count,
-            if other.count == master.count {
-                ", and their contents differ"
-            } else {
-                ""
-            }
-        ));
-    }
-    CheckedTable {
-        table: subsystem.name().into(),
-        master: master.count,
-        standby: standby.map(|d| d.count),
-        hardware: hardware.map(|d| d.count),
-        differences,
-        examples,
     }
 }
