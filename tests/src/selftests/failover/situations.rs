@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::sys::signal::Signal;
@@ -23,8 +23,10 @@ const NEWCOMERS: u32 = 120_000;
 /// Records of the checkpoint that wait in a master beside those in its socket. These the standby gets although its
 /// master dies.
 const BEYOND: u64 = 10_000;
-/// Tries to stop a standby in the middle of a transfer.
+/// Tries to stop a standby in the middle of something.
 const TRIES: usize = 50;
+/// Age of what a standby has not acknowledged at which its master transfers everything anew.
+const GIVES_UP: Duration = Duration::from_secs(2);
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,17 +203,8 @@ impl<'a> Scene<'a> {
     }
 
     fn mid_bracket(&mut self, cause: Cause) -> Result<Shown> {
+        let (before, standby, known, untold) = self.stop_in_bracket()?;
         let rig = &self.rig;
-        let before = await_ready(rig.switch())?;
-        let known = rig.known()?;
-        let standby = before.slot("standby")?;
-        rig.chassis.signal(standby, Part::Daemon, Signal::SIGSTOP)?;
-        self.newcomers.send(NEWCOMERS)?;
-        let enough = in_socket()? + BEYOND;
-        let untold = wait_for("newcomers that the standby does not know", DEADLINE, || {
-            let known = rig.known()?.saturating_sub(known);
-            Ok((known >= enough).then_some(known))
-        })?;
         if cause.needs_standby() {
             // It does not answer, so the master stays what it is.
             match cause {
@@ -243,6 +236,31 @@ impl<'a> Scene<'a> {
         );
         self.forget_newcomers()?;
         Ok(after)
+    }
+
+    /// A standby that is stopped while its master has learned more than it can be told: who was what, the stopped one,
+    /// the addresses known before, and those that are new.
+    fn stop_in_bracket(&mut self) -> Result<(Shown, Slot, u64, u64)> {
+        let enough = in_socket()? + BEYOND;
+        for _ in 0..TRIES {
+            let rig = &self.rig;
+            let before = await_ready(rig.switch())?;
+            let known = rig.known()?;
+            let standby = before.slot("standby")?;
+            rig.chassis.signal(standby, Part::Daemon, Signal::SIGSTOP)?;
+            // At full rate the kernel drops most of a crowd, and after two seconds the master gives the standby up.
+            let start = Instant::now();
+            while start.elapsed() < GIVES_UP / 2 {
+                self.newcomers.send(NEWCOMERS / 4)?;
+                let untold = rig.known()?.saturating_sub(known);
+                if untold >= enough {
+                    return Ok((before, standby, known, untold));
+                }
+            }
+            resume(rig, standby)?;
+            self.forget_newcomers()?;
+        }
+        Err(anyhow!("the standby was never told too little"))
     }
 
     fn configuring(&mut self, cause: Cause) -> Result<Shown> {
