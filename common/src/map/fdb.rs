@@ -77,9 +77,6 @@ pub mod flag {
     pub const STATIC: u16 = 1 << 0;
     /// Frames from and to this address are dropped.
     pub const BLACKHOLE: u16 = 1 << 1;
-    /// Configured by a command and not by the configuration file: a new master keeps it, since nothing but the
-    /// hardware knows of it. Means nothing to the data path.
-    pub const COMMAND: u16 = 1 << 2;
 }
 
 /// One address.

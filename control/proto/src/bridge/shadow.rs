@@ -32,7 +32,7 @@ pub(super) struct Info {
 /// Bit of [`Info::flags`] that only the copy has: the entry moved too often and stays where it is for a while.
 pub(super) const HELD: u8 = 1 << 7;
 
-const _: () = assert!((flag::STATIC | flag::BLACKHOLE | flag::COMMAND) & !(HELD as u16 - 1) == 0);
+const _: () = assert!((flag::STATIC | flag::BLACKHOLE) & !(HELD as u16 - 1) == 0);
 const _: () = assert!(MAX_PORTS <= u8::MAX as usize);
 
 impl Info {

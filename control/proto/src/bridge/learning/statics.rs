@@ -71,8 +71,8 @@ const fn port_and_flags(target: StaticTarget) -> (u16, u16) {
 }
 
 impl Learning<'_> {
-    /// Makes a configured entry by a command, or changes it; one that was learned becomes configured. In a full
-    /// table a learned entry gives way. The next master keeps it ([`flag::COMMAND`]).
+    /// Makes a configured entry, or changes it; one that was learned becomes configured. In a full table a learned
+    /// entry gives way.
     ///
     /// # Errors
     /// When no station can have the address, the VLAN does not exist, the port is no member of it, or the
@@ -84,18 +84,6 @@ impl Learning<'_> {
         vlan: VlanId,
         mac: Mac,
         target: StaticTarget,
-    ) -> Result<Outcome, StaticError> {
-        self.make_static(now, view, vlan, mac, target, flag::COMMAND)
-    }
-
-    fn make_static(
-        &mut self,
-        now: Epoch,
-        view: &View<'_>,
-        vlan: VlanId,
-        mac: Mac,
-        target: StaticTarget,
-        origin: u16,
     ) -> Result<Outcome, StaticError> {
         station_address(mac)?;
         if !view.has_vlan(vlan) {
@@ -111,7 +99,7 @@ impl Learning<'_> {
         let entry = FdbEntry {
             key,
             port,
-            flags: flags | origin,
+            flags,
             epoch: now.get(),
         };
         let place = self.table.place(key);
@@ -155,8 +143,7 @@ impl Learning<'_> {
         Ok(())
     }
 
-    /// Makes the entries of the configuration file be these and no others, writing differences only. Those made by
-    /// commands stay, unless the file has the address too. Looks through the whole table.
+    /// Makes the configured entries be these and no others, writing differences only. Looks through the whole table.
     pub fn reconcile_static(
         &mut self,
         now: Epoch,
@@ -168,8 +155,7 @@ impl Learning<'_> {
             for slot in (0..BUCKET_ENTRIES).map(|index| Slot::new(bucket, index)) {
                 let mirror = self.table.slots();
                 let (key, info) = (mirror.key(slot), mirror.info(slot));
-                let from_file = !info.is_dynamic() && info.target().1 & flag::COMMAND == 0;
-                let Some(vlan) = key.vlan().filter(|_| from_file) else {
+                let Some(vlan) = key.vlan().filter(|_| !info.is_dynamic()) else {
                     continue;
                 };
                 if !wanted.contains_key(&(vlan, key.mac())) {
@@ -179,7 +165,7 @@ impl Learning<'_> {
             }
         }
         for (&(vlan, mac), &target) in wanted {
-            match self.make_static(now, view, vlan, mac, target, 0) {
+            match self.create_static(now, view, vlan, mac, target) {
                 Ok(Outcome::Inserted) => done.created += 1,
                 Ok(Outcome::Updated) => done.updated += 1,
                 Ok(Outcome::Unchanged) => {}

@@ -1,7 +1,7 @@
 //! What goes through the table bucket by bucket: ageing, flushing and the audit of the hardware.
 
 use super::super::table::{Slot, Slots};
-use super::Learning;
+use super::{Learning, View};
 use crate::time::Epoch;
 use core::ops::Range;
 use hitless_common::map::fdb::{BUCKET_ENTRIES, FdbKey};
@@ -83,6 +83,27 @@ impl Learning<'_> {
             Some(mac) => self.flush_address(what, mac),
             None => self.flush_scan(what),
         };
+        self.stats.flushed += u64::from(removed);
+        removed
+    }
+
+    /// Removes learned entries where nothing is learned any more: the VLAN is gone, the port is no member of it, or
+    /// learning is off. Looks through the whole table.
+    pub fn flush_closed(&mut self, view: &View<'_>) -> u32 {
+        let mut removed = 0;
+        for bucket in 0..self.table.buckets() {
+            for slot in (0..BUCKET_ENTRIES).map(|index| Slot::new(bucket, index)) {
+                let mirror = self.table.slots();
+                let (key, info) = (mirror.key(slot), mirror.info(slot));
+                let closed = key != FdbKey::FREE
+                    && info.is_dynamic()
+                    && !key.vlan().is_some_and(|vlan| view.learns(vlan, info.port.into()));
+                if closed {
+                    self.remove(slot);
+                    removed += 1;
+                }
+            }
+        }
         self.stats.flushed += u64::from(removed);
         removed
     }

@@ -58,6 +58,12 @@ impl View<'_> {
         (learns && may_be_known(key.mac())).then_some(Source { key, vlan, port })
     }
 
+    /// Whether addresses are learned in the VLAN behind the port.
+    pub(super) fn learns(&self, vlan: VlanId, port: u16) -> bool {
+        self.vlan(vlan)
+            .is_some_and(|v| v.learning.and(&v.member).has(port))
+    }
+
     /// By VLAN id, the ports behind which it may have learned entries, whether or not it learns there now.
     pub(super) fn learned_ports(&self) -> Box<[PortSet]> {
         (0..ENTRIES as u16)
@@ -75,12 +81,9 @@ impl View<'_> {
         may_be_known(entry.key.mac())
             && match entry.flags {
                 0 => member && self.enabled.has(entry.port),
-                // Whoever configured it.
-                flags => match flags & !flag::COMMAND {
-                    flag::STATIC => member,
-                    BLACKHOLE => entry.port == 0,
-                    _ => false,
-                },
+                flag::STATIC => member,
+                BLACKHOLE => entry.port == 0,
+                _ => false,
             }
     }
 }

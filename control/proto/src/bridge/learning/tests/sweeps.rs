@@ -67,6 +67,26 @@ fn entries_age_by_the_epoch_that_the_data_path_stamps() {
 }
 
 #[test]
+fn what_is_behind_a_port_that_left_its_vlan_is_forgotten() {
+    let (mut switch, mut fdb) = start(Rules::default());
+    for (vid, n, on) in [(10, 1, 1), (10, 2, 2), (20, 3, 1), (20, 4, 2)] {
+        fdb.learn(at(1000), &switch.view(), &event(vid, n, on));
+    }
+    let hole = StaticTarget::Blackhole;
+    fdb.create_static(at(1000), &switch.view(), vlan(20), mac(5), hole)
+        .unwrap();
+    assert_eq!(fdb.flush_closed(&switch.view()), 0);
+    // Port 1 leaves VLAN 10, and nothing is learned in VLAN 20 any more.
+    switch.vlans[10].member = [port(2)].into_iter().collect();
+    switch.vlans[20].learning = PortSet::EMPTY;
+    assert_eq!(fdb.flush_closed(&switch.view()), 3);
+    assert_eq!(place(&fdb, 10, 2), Some((2, Kind::Dynamic)));
+    assert_eq!(place(&fdb, 20, 5), Some((0, Kind::Blackhole)));
+    assert_eq!(fdb.table().len(), 2);
+    assert_eq!(fdb.stats().flushed, 3);
+}
+
+#[test]
 fn without_an_ageing_time_nothing_ages() {
     let (switch, mut fdb) = start(Rules::default());
     fdb.learn(at(1000), &switch.view(), &event(10, 1, 1));
