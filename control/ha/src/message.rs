@@ -25,7 +25,7 @@ pub const PROTOCOL: u16 = 1;
 pub const HEADER: usize = 36;
 
 /// Octets that a message may have, header included.
-pub const MAX_MESSAGE: usize = 2 << 20;
+pub const MAX_MESSAGE: usize = 8 << 20;
 
 /// Octets at which a message is full: the next record goes into another one.
 pub const FULL: usize = 64 << 10;

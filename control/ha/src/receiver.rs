@@ -29,7 +29,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            bracket: 8 << 20,
+            bracket: 16 << 20,
             bracket_ms: 3000,
         }
     }

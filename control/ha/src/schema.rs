@@ -112,6 +112,9 @@ fields! {
         DOCUMENT = 1 "document" Bytes32;
         SAVED = 2 "saved" U8;
         FILE = 3 "file" Bytes16;
+        ROLLBACK = 4 "rollback" Bytes32;
+        ROLLBACK_SAVED = 5 "rollback-saved" U8;
+        ROLLBACK_AT = 6 "rollback-at" U64;
     }
 }
 

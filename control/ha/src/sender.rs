@@ -36,9 +36,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            queue: 4 << 20,
+            queue: 16 << 20,
             bulk: 1 << 20,
-            bracket: 8 << 20,
+            bracket: 16 << 20,
             unanswered: 1 << 18,
             resyncs: 3,
         }

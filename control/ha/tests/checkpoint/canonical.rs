@@ -361,12 +361,20 @@ fn any_config() -> impl Strategy<Value = ConfigRecord> {
         prop::collection::vec(any::<u8>(), 0..300),
         any::<bool>(),
         ".{0,20}",
+        prop::collection::vec(any::<u8>(), 0..300),
+        any::<bool>(),
+        any::<u64>(),
     )
-        .prop_map(|(document, saved, file)| ConfigRecord {
-            document,
-            saved,
-            file,
-        })
+        .prop_map(
+            |(document, saved, file, rollback, rollback_saved, rollback_at)| ConfigRecord {
+                document,
+                saved,
+                file,
+                rollback,
+                rollback_saved,
+                rollback_at,
+            },
+        )
 }
 
 /// What is written is read again: whole as a put, and over any other record of the same key as an update.

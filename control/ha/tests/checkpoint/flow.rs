@@ -20,7 +20,9 @@ fn states(pair: &Pair) -> Vec<SubState> {
 fn overflow(pair: &mut Pair) {
     for n in 0..1_000_000u32 {
         let mut open = pair.sender.begin(pair.now);
-        open.put(&learned(n % 60_000, 10, (n % 60_000) as u16, 1));
+        for slot in (4 * n..4 * n + 4).map(|slot| slot % 60_000) {
+            open.put(&learned(slot, 10, slot as u16, 1));
+        }
         open.commit();
         if !pair.sender.ready() {
             return;
@@ -201,7 +203,10 @@ fn a_standby_that_stands_still_costs_a_bounded_queue_and_nothing_else() {
     overflow(&mut pair);
     let (why, dropped) = fell_back(&mut pair).unwrap();
     assert_eq!(why, FallBack::Queue);
-    assert!(dropped > (4 << 20) - 100 && dropped <= 4 << 20, "{dropped}");
+    assert!(
+        dropped > (16 << 20) - 100 && dropped <= 16 << 20,
+        "{dropped}"
+    );
     let left = pair.sender.outgoing().len();
     assert!(left < 1000, "{left} octets");
     for (subsystem, status) in pair.sender.states().iter() {
@@ -428,7 +433,7 @@ fn a_configuration_that_is_too_long_fails_and_the_rest_goes_on() {
     model.config.insert(
         (),
         ConfigRecord {
-            document: vec![b'#'; 3 << 20],
+            document: vec![b'#'; 9 << 20],
             ..ConfigRecord::default()
         },
     );

@@ -128,6 +128,7 @@ pub fn switch() -> Model {
         document: b"switch: s1\nvlans: {default: {id: 1}}\n".to_vec(),
         saved: true,
         file: "s1.yaml".into(),
+        ..ConfigRecord::default()
     };
     model.put(config).unwrap();
     for number in [1, 2, 64, 128] {

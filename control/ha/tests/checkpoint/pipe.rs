@@ -106,7 +106,7 @@ impl Master {
                     let record = ConfigRecord {
                         document: vec![*n; usize::from(*n)],
                         saved: *saved,
-                        file: String::new(),
+                        ..ConfigRecord::default()
                     };
                     open.put(&record);
                     model.put(record).unwrap();

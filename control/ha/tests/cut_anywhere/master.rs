@@ -388,6 +388,7 @@ fn tables(number: usize, config: &Config, up: &PortSet, wanted: &[VlanEntry]) ->
         document: number.to_string().into_bytes(),
         saved: number == 0,
         file: "s1.yaml".into(),
+        ..ConfigRecord::default()
     };
     memory.config.insert((), record);
     for (&port, settings) in &config.ports {
