@@ -12,7 +12,7 @@ use super::document::parse_range;
 use super::{
     AcceptFrames, Config, Damping, DampingDoc, DeviceName, Document, FdbConfig, FdbDoc, Invalid,
     KeyPath, PortConfig, PortDoc, Rule, StaticDoc, StaticTarget, StormControl, StormDoc,
-    TaggedItem, VlanConfig, VlanDoc, VlanName, failover,
+    TaggedItem, VlanConfig, VlanDoc, VlanName, failover, snmp,
 };
 
 impl Document {
@@ -32,9 +32,12 @@ impl Document {
         let msm_failover =
             failover::check(&mut checker, &root.key("msm_failover"), &self.msm_failover);
 
-        match switch {
-            Some(switch) if checker.invalid.problems.is_empty() => Ok(Config {
+        let snmp = snmp::check(&mut checker, &root.key("snmp"), &self.snmp, switch.as_ref());
+
+        match (switch, snmp) {
+            (Some(switch), Some(snmp)) if checker.invalid.problems.is_empty() => Ok(Config {
                 switch,
+                snmp,
                 fdb,
                 msm_failover,
                 vlans,

@@ -11,7 +11,8 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AcceptFrames, Config, Damping, FdbConfig, MsmFailoverDoc, OffloadMode, StaticTarget, bounded,
+    AcceptFrames, Config, Damping, FdbConfig, MsmFailoverDoc, OffloadMode, SnmpDoc, StaticTarget,
+    bounded,
 };
 
 /// Static FDB entries in one document at most.
@@ -26,6 +27,9 @@ pub struct Document {
     /// See [`Config::switch`].
     #[serde(deserialize_with = "bounded::text")]
     pub switch: String,
+    /// See [`Config::snmp`].
+    #[serde(default, skip_serializing_if = "SnmpDoc::is_empty")]
+    pub snmp: SnmpDoc,
     /// See [`Config::fdb`].
     #[serde(default)]
     pub fdb: FdbDoc,
@@ -298,6 +302,7 @@ impl From<Config> for Document {
             },
         });
         Self {
+            snmp: config.snmp.document(&config.switch),
             switch: config.switch.as_str().into(),
             fdb: config.fdb.into(),
             msm_failover: config.msm_failover.into(),

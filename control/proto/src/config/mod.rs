@@ -7,12 +7,17 @@
 //!
 //! Nothing here reads files or knows YAML.
 
+mod bank;
 mod bounded;
+mod change;
 mod check;
 mod document;
 mod failover;
 mod names;
+mod port_list;
 mod rules;
+mod snmp;
+mod vlan_ref;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +29,11 @@ use hitless_common::limits::DEFAULT_FDB_SIZE;
 use hitless_common::{Mac, PortNo, VlanId};
 use serde::{Deserialize, Serialize};
 
+pub use bank::{ConfigBank, InvalidBank};
+pub use change::{
+    ConfigChange, FdbChange, MsmFailoverChange, PortChange, SnmpChange, StormKind, Tagging,
+    VlanChange,
+};
 pub use check::station_address;
 pub use document::{
     DampingDoc, Document, FdbDoc, MAX_STATIC_ENTRIES, PortDoc, StaticDoc, StormDoc, TaggedItem,
@@ -33,8 +43,11 @@ pub use failover::{
     LinkAction, MsmFailoverConfig, MsmFailoverDoc, PreservationLevel, PreserveState, SlaveConfig,
     SysRecoveryLevel, TAKEOVER_ALLOWANCE_MS,
 };
-pub use names::{DeviceName, InvalidName, SwitchName, VlanName};
+pub use names::{DeviceName, DisplayText, InvalidName, SwitchName, SysName, VlanName};
+pub use port_list::{InvalidPortList, LoopFreePorts, PortList, PortSelection};
 pub use rules::{Invalid, KeyPath, MAX_PROBLEMS, Problem, Rule, Step};
+pub use snmp::{SnmpConfig, SnmpDoc};
+pub use vlan_ref::{InvalidVlanRef, UnknownVlan, VlanRef};
 
 /// The validated configuration of one switch. Read-only in effect: to change it, see the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +56,8 @@ pub use rules::{Invalid, KeyPath, MAX_PROBLEMS, Problem, Rule, Step};
 pub struct Config {
     /// The switch; also the name of its directories in bpffs and under `/run/hitless`.
     pub switch: SwitchName,
+    /// What it says of itself.
+    pub snmp: SnmpConfig,
     /// The forwarding database.
     pub fdb: FdbConfig,
     /// What happens when the master is lost.
@@ -54,6 +69,19 @@ pub struct Config {
 }
 
 impl Config {
+    /// What a configuration file is that says no more than which switch it is for.
+    #[must_use]
+    pub fn factory(switch: SwitchName) -> Self {
+        Self {
+            snmp: SnmpConfig::factory(&switch),
+            switch,
+            fdb: FdbConfig::default(),
+            msm_failover: MsmFailoverConfig::default(),
+            vlans: BTreeMap::new(),
+            ports: BTreeMap::new(),
+        }
+    }
+
     /// The VLAN with this name. VLAN names are unique and, unlike ids, start with a letter.
     #[must_use]
     pub fn vlan_named(&self, name: &str) -> Option<VlanId> {
@@ -112,7 +140,8 @@ impl Default for Damping {
 }
 
 /// Where frames to a configured address go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum StaticTarget {
     /// To this port.
     Port(PortNo),

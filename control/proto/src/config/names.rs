@@ -102,6 +102,29 @@ name!(
     }
 );
 
+name!(
+    /// The name that a switch goes by in network management (sysName, RFC 3418), and in its prompt.
+    SysName,
+    "system name",
+    "it must be 1 to 255 printable ASCII characters without blanks",
+    |text| (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+);
+
+impl From<&SwitchName> for SysName {
+    fn from(switch: &SwitchName) -> Self {
+        Self(switch.0.clone())
+    }
+}
+
+name!(
+    /// A text for people (DisplayString of RFC 2579, of printable characters only), empty by default.
+    #[derive(Default)]
+    DisplayText,
+    "text for sysContact or sysLocation",
+    "it must be at most 255 printable ASCII characters",
+    |text| text.len() <= 255 && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +185,22 @@ mod tests {
             "à",
         ] {
             assert!(bad.parse::<DeviceName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn system_names_and_texts() {
+        for good in ["sw1", "core.lab", "\"*>#", &"x".repeat(255)] {
+            assert!(good.parse::<SysName>().is_ok(), "{good:?}");
+            assert!(good.parse::<DisplayText>().is_ok(), "{good:?}");
+        }
+        for text in ["", "Jo, room 4", " "] {
+            assert!(text.parse::<SysName>().is_err(), "{text:?}");
+            assert!(text.parse::<DisplayText>().is_ok(), "{text:?}");
+        }
+        for bad in ["\t", "a\nb", "\u{7f}", "é", &"x".repeat(256)] {
+            assert!(bad.parse::<SysName>().is_err(), "{bad:?}");
+            assert!(bad.parse::<DisplayText>().is_err(), "{bad:?}");
         }
     }
 

@@ -53,6 +53,7 @@ fn base() -> Document {
     ports[2].tagged = vec![TaggedItem::Id(20), TaggedItem::Range("30-31".into())];
     Document {
         switch: "sw1".into(),
+        snmp: SnmpDoc::default(),
         fdb: FdbDoc {
             static_entries: vec![entry(10, "02:00:00:00:00:01", 1)],
             ..FdbDoc::default()

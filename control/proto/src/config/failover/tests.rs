@@ -1,11 +1,12 @@
 //! Every rule of the section, and the levels that it comes to.
 
 use super::*;
-use crate::config::{Config, Document};
+use crate::config::{Config, Document, SnmpDoc};
 
 fn document(section: MsmFailoverDoc) -> Document {
     Document {
         switch: "sw1".into(),
+        snmp: SnmpDoc::default(),
         fdb: Default::default(),
         msm_failover: section,
         vlans: Vec::new(),

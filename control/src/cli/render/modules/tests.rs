@@ -153,6 +153,7 @@ fn seed_65_a_failover_that_went_wrong_says_why() {
 fn a_change_of_settings() {
     let document = Document {
         switch: "sw1".into(),
+        snmp: hitless_proto::config::SnmpDoc::default(),
         fdb: Default::default(),
         msm_failover: MsmFailoverDoc {
             slave_config: SlaveConfig::Flash,
