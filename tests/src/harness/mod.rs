@@ -22,4 +22,6 @@ pub mod puppet;
 pub mod report;
 pub mod run;
 pub mod switch;
+pub mod terminal;
+pub mod transcript;
 pub mod wait;
