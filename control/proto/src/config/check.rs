@@ -87,15 +87,11 @@ impl Checker {
         low: u32,
         high: u32,
     ) -> Option<u32> {
-        let number = u32::try_from(value)
-            .ok()
-            .filter(|number| (low..=high).contains(number))
-            .ok_or(Rule::Range { value, low, high });
-        self.take(path, number)
+        self.take(path, in_range(value, low, high))
     }
 
     fn mac_limit(&mut self, path: KeyPath, limit: Option<i64>) -> Option<u32> {
-        self.in_range(path, limit?, 0, MAX_FDB_SIZE)
+        self.take(path, mac_limit(limit?))
     }
 
     fn vlans(&mut self, at: &KeyPath, docs: &[VlanDoc]) -> BTreeMap<VlanId, VlanConfig> {
@@ -268,12 +264,7 @@ impl Checker {
     }
 
     fn storm(&mut self, at: &KeyPath, doc: &StormDoc) -> StormControl {
-        let mut rate = |key, rate: Option<i64>| {
-            let rate = rate?;
-            let rule = Rule::Storm(rate);
-            let number = u32::try_from(rate).ok().and_then(NonZeroU32::new);
-            self.take(at.key(key), number.ok_or(rule))
-        };
+        let mut rate = |key, rate: Option<i64>| self.take(at.key(key), storm_rate(rate?));
         StormControl {
             broadcast: rate("broadcast", doc.broadcast),
             multicast: rate("multicast", doc.multicast),
@@ -375,6 +366,24 @@ impl Checker {
             }
         }
     }
+}
+
+fn in_range(value: i64, low: u32, high: u32) -> Result<u32, Rule> {
+    u32::try_from(value)
+        .ok()
+        .filter(|number| (low..=high).contains(number))
+        .ok_or(Rule::Range { value, low, high })
+}
+
+/// A limit of learned addresses.
+pub(super) fn mac_limit(limit: i64) -> Result<u32, Rule> {
+    in_range(limit, 0, MAX_FDB_SIZE)
+}
+
+/// A limit of storm control in frames a second.
+pub(super) fn storm_rate(rate: i64) -> Result<NonZeroU32, Rule> {
+    let number = u32::try_from(rate).ok().and_then(NonZeroU32::new);
+    number.ok_or(Rule::Storm(rate))
 }
 
 /// The VLAN ids that an item of `tagged` means, all of them valid.

@@ -6,13 +6,13 @@
 use std::fmt;
 
 use hitless_common::limits::MAX_PORTS;
-use hitless_common::{Mac, VlanId};
+use hitless_common::{Mac, PortNo, VlanId};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AcceptFrames, Config, Damping, FdbConfig, MsmFailoverDoc, OffloadMode, SnmpDoc, StaticTarget,
-    bounded,
+    AcceptFrames, Config, Damping, FdbConfig, MsmFailoverDoc, OffloadMode, PortConfig, SnmpDoc,
+    StaticTarget, VlanConfig, bounded,
 };
 
 /// Static FDB entries in one document at most.
@@ -253,9 +253,34 @@ impl From<Damping> for DampingDoc {
     }
 }
 
+impl FdbDoc {
+    /// The section without entries.
+    pub(super) fn settings(fdb: &FdbConfig) -> Self {
+        Self {
+            size: fdb.size.into(),
+            ageing_seconds: fdb.ageing_seconds.map_or(0, i64::from),
+            damping: fdb.damping.into(),
+            static_entries: Vec::new(),
+        }
+    }
+}
+
 impl From<FdbConfig> for FdbDoc {
     fn from(fdb: FdbConfig) -> Self {
-        let static_entry = |(&(vlan, mac), &target): (&(VlanId, Mac), &StaticTarget)| StaticDoc {
+        Self {
+            static_entries: fdb
+                .static_entries
+                .iter()
+                .map(|(&key, &target)| StaticDoc::from((key, target)))
+                .collect(),
+            ..Self::settings(&fdb)
+        }
+    }
+}
+
+impl From<((VlanId, Mac), StaticTarget)> for StaticDoc {
+    fn from(((vlan, mac), target): ((VlanId, Mac), StaticTarget)) -> Self {
+        Self {
             vlan: vlan.get().into(),
             mac: mac.to_string(),
             port: match target {
@@ -263,19 +288,13 @@ impl From<FdbConfig> for FdbDoc {
                 StaticTarget::Blackhole => None,
             },
             blackhole: target == StaticTarget::Blackhole,
-        };
-        Self {
-            size: fdb.size.into(),
-            ageing_seconds: fdb.ageing_seconds.map_or(0, i64::from),
-            damping: fdb.damping.into(),
-            static_entries: fdb.static_entries.iter().map(static_entry).collect(),
         }
     }
 }
 
-impl From<Config> for Document {
-    fn from(config: Config) -> Self {
-        let vlans = config.vlans.into_iter().map(|(id, vlan)| VlanDoc {
+impl From<(VlanId, VlanConfig)> for VlanDoc {
+    fn from((id, vlan): (VlanId, VlanConfig)) -> Self {
+        Self {
             id: id.get().into(),
             name: Some(vlan.name.as_str().into()),
             mac_limit: vlan.mac_limit.map(i64::from),
@@ -283,8 +302,13 @@ impl From<Config> for Document {
             loop_free_ports: vlan
                 .loop_free_ports
                 .map(|ports| ports.iter().map(|port| port.get().into()).collect()),
-        });
-        let ports = config.ports.into_iter().map(|(number, port)| PortDoc {
+        }
+    }
+}
+
+impl From<(PortNo, PortConfig)> for PortDoc {
+    fn from((number, port): (PortNo, PortConfig)) -> Self {
+        Self {
             port: number.get().into(),
             device: port.device.as_str().into(),
             enabled: port.enabled,
@@ -300,14 +324,19 @@ impl From<Config> for Document {
                 multicast: port.storm_control.multicast.map(|n| n.get().into()),
                 unknown_unicast: port.storm_control.unknown_unicast.map(|n| n.get().into()),
             },
-        });
+        }
+    }
+}
+
+impl From<Config> for Document {
+    fn from(config: Config) -> Self {
         Self {
             snmp: config.snmp.document(&config.switch),
             switch: config.switch.as_str().into(),
             fdb: config.fdb.into(),
             msm_failover: config.msm_failover.into(),
-            vlans: vlans.collect(),
-            ports: ports.collect(),
+            vlans: config.vlans.into_iter().map(VlanDoc::from).collect(),
+            ports: config.ports.into_iter().map(PortDoc::from).collect(),
         }
     }
 }

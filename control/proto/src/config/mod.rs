@@ -3,14 +3,19 @@
 //! [`Document`] is the form people write: every value as it stands in the file, nothing checked but its
 //! shape. [`Document::check`] applies every rule and gives either a [`Config`] or all problems at once;
 //! there is no other way to a [`Config`], so that whoever holds one may rely on the rules. A change at run
-//! time takes the same way: `Document::from(config)`, change it, `check` it.
+//! time takes the same way: [`Config::changed`] applies any number of [`ConfigChange`]s and checks the result.
+//! [`commands`] and [`diff`] go the other way, from configurations to changes.
 //!
 //! Nothing here reads files or knows YAML.
 
+mod apply;
+#[cfg(test)]
+mod arbitrary;
 mod bank;
 mod bounded;
 mod change;
 mod check;
+mod diff;
 mod document;
 mod failover;
 mod names;
@@ -29,12 +34,14 @@ use hitless_common::limits::DEFAULT_FDB_SIZE;
 use hitless_common::{Mac, PortNo, VlanId};
 use serde::{Deserialize, Serialize};
 
+pub use apply::{ChangeError, ChangeProblem};
 pub use bank::{ConfigBank, InvalidBank};
 pub use change::{
     ConfigChange, FdbChange, MsmFailoverChange, PortChange, SnmpChange, StormKind, Tagging,
     VlanChange,
 };
 pub use check::station_address;
+pub use diff::{commands, diff};
 pub use document::{
     DampingDoc, Document, FdbDoc, MAX_STATIC_ENTRIES, PortDoc, StaticDoc, StormDoc, TaggedItem,
     VlanDoc,
@@ -164,6 +171,19 @@ pub struct VlanConfig {
     pub loop_free_ports: Option<BTreeSet<PortNo>>,
 }
 
+impl VlanConfig {
+    /// A VLAN of which nothing but the name is configured.
+    #[must_use]
+    pub fn new(name: VlanName) -> Self {
+        Self {
+            name,
+            mac_limit: None,
+            learning: true,
+            loop_free_ports: None,
+        }
+    }
+}
+
 /// One port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -192,6 +212,23 @@ pub struct PortConfig {
 }
 
 impl PortConfig {
+    /// A port of which nothing but the device is configured.
+    #[must_use]
+    pub fn new(device: DeviceName) -> Self {
+        Self {
+            device,
+            enabled: true,
+            untagged: None,
+            tagged: BTreeSet::new(),
+            accept: AcceptFrames::default(),
+            ingress_filtering: true,
+            offload: OffloadMode::default(),
+            trust_far_end: false,
+            mac_limit: None,
+            storm_control: StormControl::default(),
+        }
+    }
+
     /// Whether the port carries the VLAN, with or without a tag.
     #[must_use]
     pub fn is_member(&self, vlan: VlanId) -> bool {

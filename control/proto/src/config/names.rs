@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use hitless_common::VlanId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Why a text is no name: the text found and the rule it broke.
@@ -87,6 +88,14 @@ name!(
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
     }
 );
+
+impl VlanName {
+    /// What a VLAN without a name is called.
+    #[must_use]
+    pub fn default_of(id: VlanId) -> Self {
+        Self(format!("vlan{id}"))
+    }
+}
 
 name!(
     /// The name of a Linux network interface, by the kernel's rule (`dev_valid_name`).

@@ -1,0 +1,83 @@
+//! What a difference promises.
+
+use super::*;
+use crate::config::Document;
+use crate::config::arbitrary::{change, config};
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn the_configurations_of_these_tests_are_valid(config in config()) {
+        let document = Document::from(config.clone());
+        prop_assert_eq!(&document.check().unwrap(), &config);
+        let json = serde_json::to_string(&config).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Config>(&json).unwrap(), &config);
+    }
+
+    #[test]
+    fn commands_make_the_configuration(config in config()) {
+        let factory = Config::factory(config.switch.clone());
+        prop_assert_eq!(&factory.changed(&commands(&config)).unwrap(), &config);
+    }
+
+    #[test]
+    fn a_difference_leads_from_one_to_the_other(from in config(), to in config()) {
+        prop_assert_eq!(&from.changed(&diff(&from, &to)).unwrap(), &to);
+        prop_assert_eq!(diff(&from, &from), vec![]);
+    }
+
+    /// Scripts make them so, and operators who type them.
+    #[test]
+    fn the_changes_of_a_difference_can_be_made_one_by_one(from in config(), to in config()) {
+        let mut config = from.clone();
+        for change in diff(&from, &to) {
+            let next = config.changed(std::slice::from_ref(&change)).unwrap();
+            prop_assert_ne!(&next, &config, "{:?} changes nothing", change);
+            config = next;
+        }
+        prop_assert_eq!(&config, &to);
+    }
+
+    #[test]
+    fn what_a_change_does_is_its_difference(from in config(), change in change()) {
+        if let Ok(to) = from.changed(&[change]) {
+            prop_assert_eq!(&from.changed(&diff(&from, &to)).unwrap(), &to);
+        }
+    }
+}
+
+/// The smallest sensible switch, in the words that an operator would choose.
+#[test]
+fn commands_are_few_and_in_order() {
+    let document: Document = serde_json::from_value(serde_json::json!({
+        "switch": "sw1",
+        "snmp": {"sysname": "core"},
+        "fdb": {"static": [{"vlan": 10, "mac": "02:00:00:00:00:01", "port": 1}]},
+        "vlans": [{"id": 10, "name": "blue", "loop_free_ports": [1, 2]}, {"id": 20}],
+        "ports": [
+            {"port": 1, "device": "eth1", "untagged": 10, "enabled": false},
+            {"port": 2, "device": "eth2", "untagged": 10, "tagged": [20], "enabled": false},
+            {"port": 3, "device": "eth3", "tagged": ["10"], "accept": "tagged"},
+        ],
+    }))
+    .unwrap();
+    let changes = commands(&document.check().unwrap());
+    let wanted = serde_json::json!([
+        {"snmp": {"sysname": {"text": "core"}}},
+        {"create-vlan": {"name": "blue", "tag": 10}},
+        {"create-vlan": {"tag": 20}},
+        {"port-device": {"port": 1, "device": "eth1"}},
+        {"port-device": {"port": 2, "device": "eth2"}},
+        {"port-device": {"port": 3, "device": "eth3"}},
+        {"ports": {"ports": "3", "change": {"accept-frames": {"frames": "tagged"}}}},
+        {"ports": {"ports": "1-2", "change": {"enabled": {"enabled": false}}}},
+        {"vlan": {"vlan": "blue", "change": {"add-ports": {"ports": "3", "tagging": "tagged"}}}},
+        {"vlan": {"vlan": 20, "change": {"add-ports": {"ports": "2", "tagging": "tagged"}}}},
+        {"vlan": {"vlan": "blue", "change": {"add-ports": {"ports": "1-2", "tagging": "untagged"}}}},
+        {"create-fdb-entry": {"mac": "02:00:00:00:00:01", "vlan": "blue", "target": {"port": 1}}},
+        {"vlan": {"vlan": "blue", "change": {"loop-free-ports": {"ports": "1-2"}}}},
+    ]);
+    assert_eq!(serde_json::to_value(&changes).unwrap(), wanted);
+}
