@@ -90,7 +90,8 @@ impl Master {
             Request::ConfigureSysRecoveryLevel { level } => {
                 self.configure_sys_recovery_level(*level)
             }
-            Request::ShowMsmFailover {}
+            Request::ShowSession {}
+            | Request::ShowMsmFailover {}
             | Request::RunMsmFailover { .. }
             | Request::RebootSlot { .. }
             | Request::CheckMsmFailover {}

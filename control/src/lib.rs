@@ -1,6 +1,7 @@
 //! The management module (hitlessd) and the command line (hitless) of the Hitless switch.
 
 pub mod answer;
+pub mod audit;
 pub mod backplane;
 pub mod because;
 pub mod blackbox;

@@ -5,12 +5,14 @@
 //! goes wrong with the file, the module goes on; what it could not write is counted.
 
 mod file;
+mod printable;
 mod read;
 mod time;
 
 #[cfg(test)]
 mod tests;
 
+pub use printable::{Events, printable};
 pub use read::{Filter, read};
 pub use time::{rfc3339, unix_ms};
 

@@ -10,7 +10,7 @@ use crate::{
     netlink::LinkChanges,
     northbound::{
         api::{ApiError, ErrorKind, Fault, Reply, Request, Response, SavedInfo},
-        server::Call,
+        server::{Asker, Call},
     },
 };
 use anyhow::{Context, Result};
@@ -20,7 +20,7 @@ use hitless_proto::config::{Config, MsmFailoverConfig};
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     task::JoinSet,
     time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
 };
@@ -61,7 +61,7 @@ enum Next {
     GoOn,
     End(End),
     /// Hands over to the standby; then this answer is given, if somebody asked.
-    HandOver(Cause, Option<(oneshot::Sender<Response>, Response)>),
+    HandOver(Cause, Option<(Asker, Response)>),
 }
 
 /// Runs a master until it is told to stop or hands over.
@@ -179,7 +179,7 @@ pub async fn run(
                     || cause == Cause::HardReset;
                 if let Some((reply, response)) = asker {
                     let message = "the standby has not acknowledged everything within a second, or was lost; mastership stays here";
-                    let _ = reply.send(match handed_over {
+                    reply.send(match handed_over {
                         true => response,
                         false => ApiError::new(ErrorKind::Refused, message).into(),
                     });
@@ -199,17 +199,13 @@ pub async fn run(
 }
 
 /// What was to be written, what became of it, and who asked.
-type Save = (
-    Config,
-    Result<save::Saved, save::SaveError>,
-    oneshot::Sender<Response>,
-);
+type Save = (Config, Result<save::Saved, save::SaveError>, Asker);
 
 /// Writes the configuration to its file, on another thread: a slow disk must not look like a hang.
-fn begin_save(saves: &mut JoinSet<Save>, master: &Master, reply: oneshot::Sender<Response>) {
+fn begin_save(saves: &mut JoinSet<Save>, master: &Master, reply: Asker) {
     if !saves.is_empty() {
         let message = "the configuration is being saved already; ask again when that is done";
-        let _ = reply.send(ApiError::new(ErrorKind::Refused, message).into());
+        reply.send(ApiError::new(ErrorKind::Refused, message).into());
         return;
     }
     let (config, file) = (master.config.clone(), master.config_file.clone());
@@ -219,10 +215,7 @@ fn begin_save(saves: &mut JoinSet<Save>, master: &Master, reply: oneshot::Sender
     });
 }
 
-fn finish_save(
-    master: &mut Master,
-    (config, saved, reply): Save,
-) -> (oneshot::Sender<Response>, Response) {
+fn finish_save(master: &mut Master, (config, saved, reply): Save) -> (Asker, Response) {
     let response = match saved {
         Ok(saved) => {
             // A change that was made in the meantime is not in the file.
@@ -358,12 +351,13 @@ fn answer(module: &mut Module, primary: &mut Primary, master: &mut Master, call:
     // Whether anything is to be looked up that is still being taken over.
     if !matches!(
         request,
-        Request::ShowMsmFailover {} | Request::ShowLog { .. }
+        Request::ShowSession {} | Request::ShowMsmFailover {} | Request::ShowLog { .. }
     ) {
         master.finish_settling();
     }
     let is_change = request.is_change();
     let response = match &request {
+        Request::ShowSession {} => Ok(Reply::Session(module.session(master, reply.peer()))),
         Request::CheckMsmFailover {} if primary.is_ready() => {
             primary.check(module, master, reply);
             return Next::GoOn;
@@ -425,12 +419,10 @@ fn answer(module: &mut Module, primary: &mut Primary, master: &mut Master, call:
         error!("{message}");
     }
     if is_change {
-        info!(?request, done = response.is_ok(), "request");
         primary.checkpoint(master, module.now_ms());
         primary.answer_when_safe(reply, Response::from(response));
     } else {
-        // An asker that went away does not need the answer.
-        let _ = reply.send(Response::from(response));
+        reply.send(Response::from(response));
     }
     match ends {
         true => Next::End(End::Cleared),

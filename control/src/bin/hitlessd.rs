@@ -3,16 +3,18 @@
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use hitless::{
+    audit,
     backplane::{Backplane, EXIT_REBOOT},
     because::because,
     config_file,
     hw::preflight,
-    logbook::Logbook,
+    logbook::{Events, Logbook},
     master::Master,
     module::{Module, Start, primary::Primary, standby, tasks},
     netlink::Netlink,
     northbound::{
         RUN_DIR,
+        access::{Access, Groups},
         api::ModuleRole,
         server::{self, Server},
         socket_path,
@@ -30,9 +32,6 @@ use std::{
 use tokio::{sync::watch, task::LocalSet};
 use tracing::{error, info};
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
-
-/// The owner and its group may command the switch.
-const SOCKET_MODE: u32 = 0o660;
 
 /// The management module of a Hitless switch: learns, programs the pinned data path, answers `hitless`.
 ///
@@ -52,6 +51,14 @@ struct Arguments {
     /// Check the configuration file and end
     #[arg(long)]
     check: bool,
+
+    /// Group whose members command the switch; root always does [default: hitless, if there is one]
+    #[arg(long, value_name = "NAME")]
+    admin_group: Option<String>,
+
+    /// Group whose members look at the switch but change nothing [default: hitless-ro, if there is one]
+    #[arg(long, value_name = "NAME")]
+    read_only_group: Option<String>,
 
     /// Form of the log on standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
@@ -110,8 +117,11 @@ fn start_log(arguments: &Arguments, logbook: &Logbook) -> Result<()> {
         }
     }
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    // Who changed what is logged, however little else is.
+    let changes = format!("{}=info", audit::TARGET);
+    filter = filter.add_directive(changes.parse().context("filter of changes")?);
     let lines = fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(Events::to_stderr)
         .with_target(false)
         .with_ansi(colours);
     let book = logbook.clone();
@@ -137,6 +147,10 @@ fn start_log(arguments: &Arguments, logbook: &Logbook) -> Result<()> {
 
 fn start(arguments: &Arguments, logbook: &Logbook) -> Result<ExitCode> {
     let config = config_file::load(&arguments.config)?;
+    let groups = Groups::resolve(
+        arguments.admin_group.as_deref(),
+        arguments.read_only_group.as_deref(),
+    )?;
     if arguments.check {
         println!(
             "{}: {} VLANs, {} ports: good",
@@ -151,11 +165,19 @@ fn start(arguments: &Arguments, logbook: &Logbook) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("start the runtime")?;
-    LocalSet::new().block_on(&runtime, module(arguments, config, logbook))
+    LocalSet::new().block_on(
+        &runtime,
+        module(arguments, config, Access::new(groups), logbook),
+    )
 }
 
 /// Runs a module: finds its role, follows a master, is one.
-async fn module(arguments: &Arguments, config: Config, logbook: &Logbook) -> Result<ExitCode> {
+async fn module(
+    arguments: &Arguments,
+    config: Config,
+    access: Access,
+    logbook: &Logbook,
+) -> Result<ExitCode> {
     let socket = socket_path(Path::new(RUN_DIR), &config.switch);
     let run_dir = socket.parent().context("the run directory")?.to_path_buf();
     std::fs::create_dir_all(&run_dir).with_context(|| format!("make {}", run_dir.display()))?;
@@ -201,17 +223,17 @@ async fn module(arguments: &Arguments, config: Config, logbook: &Logbook) -> Res
     module.tell_role("master");
     master.hardware.follow_datapath_log()?;
     // Only now, as the holder of the switch's lock, may this process take the place of a socket.
-    let mut server = Some(control_socket(&socket)?);
+    let mut server = Some(control_socket(&socket, &access)?);
     let (to_master, calls) = server::channel();
     let (stop, stopped) = watch::channel(false);
     let path = socket.clone();
     let serve = move || {
         let (server, to_master) = (server.take(), to_master.clone());
-        let (mut stopped, path) = (stopped.clone(), path.clone());
+        let (mut stopped, path, access) = (stopped.clone(), path.clone(), access.clone());
         async move {
             let server = match server {
                 Some(server) => server,
-                None => control_socket(&path)?,
+                None => control_socket(&path, &access)?,
             };
             let stop = async move {
                 // Sent or dropped: either way it is time.
@@ -246,10 +268,10 @@ async fn module(arguments: &Arguments, config: Config, logbook: &Logbook) -> Res
 }
 
 /// Makes the control socket, and its directory if need be.
-fn control_socket(path: &Path) -> Result<Server> {
+fn control_socket(path: &Path, access: &Access) -> Result<Server> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory)
             .with_context(|| format!("make {}", directory.display()))?;
     }
-    Ok(Server::bind(path, SOCKET_MODE)?)
+    Ok(Server::bind(path, access.clone())?)
 }

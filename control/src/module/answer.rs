@@ -5,10 +5,13 @@ use crate::{
     hw::{boot_seconds, monotonic_nanoseconds},
     logbook,
     master::Master,
-    northbound::api::{
-        ApiError, CheckpointLag, ErrorKind, FailoverTimer, Fault, LeaseInfo, LeaseState, LogPage,
-        ModuleInfo, ModuleRole, ModuleStatus, MsmFailoverInfo, MsmFailoverSettings, Reason, Reply,
-        Request, SubState, SubsystemStatus, VersionInfo,
+    northbound::{
+        access::Peer,
+        api::{
+            ApiError, CheckpointLag, ErrorKind, FailoverTimer, Fault, LeaseInfo, LeaseState,
+            LogPage, ModuleInfo, ModuleRole, ModuleStatus, MsmFailoverInfo, MsmFailoverSettings,
+            Privilege, Reason, Reply, Request, SessionInfo, SubState, SubsystemStatus, VersionInfo,
+        },
     },
 };
 use hitless_ha::{
@@ -45,6 +48,25 @@ pub fn modules(primary: &Primary, module: &Module) -> Vec<ModuleInfo> {
         })
     });
     [Some(own), standby].into_iter().flatten().collect()
+}
+
+impl Module {
+    /// Who the asker is to the switch, and what its prompt shows.
+    #[must_use]
+    pub fn session(&self, master: &Master, peer: &Peer) -> SessionInfo {
+        let switch = master.config.switch.clone();
+        SessionInfo {
+            user: peer.user.clone(),
+            uid: peer.uid,
+            // Whoever may nothing is not heard.
+            privilege: peer.privilege.unwrap_or(Privilege::ReadOnly),
+            sysname: switch.to_string(),
+            switch,
+            slot: self.slot,
+            unsaved: master.unsaved,
+            rollback_seconds: None,
+        }
+    }
 }
 
 /// `show msm-failover`.

@@ -10,7 +10,10 @@ use super::{
 use crate::{
     logbook::unix_ms,
     master::Master,
-    northbound::api::{Response, TransferInfo},
+    northbound::{
+        api::{Response, TransferInfo},
+        server::Asker,
+    },
 };
 use anyhow::{Context, Result};
 use attached::Attached;
@@ -30,10 +33,7 @@ use std::{
     io,
     time::{Duration, Instant},
 };
-use tokio::{
-    net::{UnixListener, UnixStream},
-    sync::oneshot,
-};
+use tokio::net::{UnixListener, UnixStream};
 use tracing::{error, info, warn};
 
 /// Changed slots of the FDB that may wait for the next bracket.
@@ -51,7 +51,7 @@ const READS: usize = 4;
 
 /// An answer that is held until the standby has the change.
 struct Held {
-    reply: oneshot::Sender<Response>,
+    reply: Asker,
     response: Response,
     from: TransactionId,
     deadline: Instant,
@@ -196,9 +196,8 @@ impl Primary {
         master.learning.follow(0);
         self.settle_debts(master, true);
         for check in self.checks.drain(..) {
-            let _ = check
-                .reply
-                .send(super::answer::no_standby("the standby was lost during the check").into());
+            let why = "the standby was lost during the check";
+            check.reply.send(super::answer::no_standby(why).into());
         }
     }
 
@@ -432,12 +431,13 @@ impl Primary {
             reply, response, ..
         } in done
         {
-            let _ = reply.send(response);
+            reply.send(response);
         }
     }
 
     /// Answers as soon as the standby has what was changed, so that a failover right after the answer keeps it.
-    pub fn answer_when_safe(&mut self, reply: oneshot::Sender<Response>, response: Response) {
+    pub fn answer_when_safe(&mut self, mut reply: Asker, response: Response) {
+        reply.note(&response);
         match self.sender().filter(|sender| sender.ready()) {
             Some(sender) if sender.acked() < sender.committed() => self.held.push(Held {
                 reply,
@@ -445,8 +445,7 @@ impl Primary {
                 from: sender.committed(),
                 deadline: Instant::now() + ANSWER_WAIT,
             }),
-            // An asker that went away does not need the answer.
-            _ => drop(reply.send(response)),
+            _ => reply.send(response),
         }
     }
 

@@ -29,10 +29,10 @@ pub use module::{
 };
 pub use reply::{
     CounterSet, CountersInfo, FdbInfo, FdbKind, FdbPage, FdbRow, HardwareWrites, LearningInfo,
-    LinkState, ModuleInfo, OffloadState, PortCounterSet, PortInfo, ReasonInfo, Reply, SwitchInfo,
-    VersionInfo, VlanInfo,
+    LinkState, ModuleInfo, OffloadState, PortCounterSet, PortInfo, ReasonInfo, Reply, SessionInfo,
+    SwitchInfo, VersionInfo, VlanInfo,
 };
-pub use words::{Fault, LeaseState, LogLevel, ModuleRole, UnknownWord};
+pub use words::{Fault, LeaseState, LogLevel, ModuleRole, Privilege, UnknownWord};
 
 /// FDB entries in one answer at most; 4096 take about 350 kB.
 pub const MAX_FDB_PAGE: u32 = 4096;
@@ -43,6 +43,8 @@ pub const MAX_FDB_PAGE: u32 = 4096;
 pub enum Request {
     /// Versions; answered with [`Reply::Version`].
     ShowVersion {},
+    /// Who the asker is to the switch, and what a prompt shows; [`Reply::Session`].
+    ShowSession {},
     /// The switch as a whole; [`Reply::Switch`].
     ShowSwitch {},
     /// One port or all; [`Reply::Ports`]. [`ErrorKind::NotFound`] for a port that is not configured.
@@ -179,6 +181,7 @@ impl Request {
         !matches!(
             self,
             Self::ShowVersion {}
+                | Self::ShowSession {}
                 | Self::ShowSwitch {}
                 | Self::ShowPorts { .. }
                 | Self::ShowVlan { .. }
@@ -347,10 +350,12 @@ impl ApiError {
 pub enum ErrorKind {
     /// The line is no request that this version knows. The connection is closed.
     BadRequest,
-    /// The line is longer than [`super::MAX_REQUEST_BYTES`]. The connection is closed.
+    /// The line is longer than the asker's may be ([`Privilege::max_request_bytes`]). The connection is closed.
     TooLong,
     /// Too many connections are open. The connection is closed.
     Busy,
+    /// The asker's user may not do it. If it may do nothing at all, the connection is closed.
+    Forbidden,
     /// What the request names does not exist.
     NotFound,
     /// A rule forbids it.

@@ -3,8 +3,10 @@
 //! stream socket.
 //!
 //! On the wire: one JSON object a line in each direction, an answer for each request in the order of the
-//! requests. A line that is no request is answered with an error, and the connection is closed.
+//! requests. A line that is no request is answered with an error, and the connection is closed. So is that of a user
+//! who may not use the switch ([`access`]), before it has asked anything.
 
+pub mod access;
 pub mod api;
 pub mod client;
 pub mod server;
@@ -15,9 +17,6 @@ use hitless_proto::config::SwitchName;
 
 /// Each switch has a directory of its name here, with its control socket.
 pub const RUN_DIR: &str = "/run/hitless";
-
-/// Longest request line, in bytes, without its newline.
-pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
 /// The control socket of a switch, under [`RUN_DIR`] or wherever `run_dir` is.
 #[must_use]

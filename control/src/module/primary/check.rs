@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     master::Master,
-    northbound::api::{CheckedTable, MsmCheckInfo, Reply, Response},
+    northbound::{
+        api::{CheckedTable, MsmCheckInfo, Reply, Response},
+        server::Asker,
+    },
 };
 use hitless_common::{VlanId, map::vlans::VlanEntry};
 use hitless_ha::{
@@ -19,25 +22,19 @@ use hitless_ha::{
     schema::Subsystem,
 };
 use hitless_proto::bridge::table::Slot;
-use tokio::sync::oneshot;
 
 /// Buckets of the FDB that a check looks at between two signs of life.
 const DIGEST_BUCKETS: u32 = 65_536;
 
 /// A check that waits for the standby's digests.
 pub(super) struct Check {
-    pub reply: oneshot::Sender<Response>,
+    pub reply: Asker,
     tables: Vec<(Subsystem, Digest, Option<Digest>)>,
 }
 
 impl Primary {
     /// Compares the master's tables with the hardware now, and with the standby when it has answered.
-    pub fn check(
-        &mut self,
-        module: &Module,
-        master: &mut Master,
-        reply: oneshot::Sender<Response>,
-    ) {
+    pub fn check(&mut self, module: &Module, master: &mut Master, reply: Asker) {
         master.finish_settling();
         let config = config_record(master).ok();
         let vlans = master.vlans();
@@ -131,7 +128,7 @@ impl Primary {
             standby: slot,
             tables,
         }));
-        let _ = check.reply.send(Response::Ok(reply));
+        check.reply.send(Response::Ok(reply));
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::module::{
     ConfiguredInfo, FailoverStartedInfo, LogPage, MsmCheckInfo, MsmFailoverInfo, SavedInfo,
 };
-use super::words::ModuleRole;
+use super::words::{ModuleRole, Privilege};
 
 /// What is answered to a request that was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ use super::words::ModuleRole;
 pub enum Reply {
     /// To [`super::Request::ShowVersion`].
     Version(VersionInfo),
+    /// To [`super::Request::ShowSession`].
+    Session(SessionInfo),
     /// To [`super::Request::ShowSwitch`].
     Switch(Box<SwitchInfo>),
     /// To [`super::Request::ShowPorts`], ascending.
@@ -82,6 +84,27 @@ impl VersionInfo {
             layout: hitless_common::map::meta::LAYOUT,
         }
     }
+}
+
+/// Who the asker is to the switch, and what a prompt shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionInfo {
+    /// The asker's user; `null` if it has no name that could be found.
+    pub user: Option<String>,
+    /// The number of that user.
+    pub uid: u32,
+    /// What it may do.
+    pub privilege: Privilege,
+    /// The switch.
+    pub switch: SwitchName,
+    /// What the switch calls itself to people (sysName of RFC 3418).
+    pub sysname: String,
+    /// The slot of the master, who answers.
+    pub slot: ModuleSlot,
+    /// Whether the running configuration has changes that are not saved.
+    pub unsaved: bool,
+    /// Seconds until unconfirmed changes are gone back from; `null`: there are none.
+    pub rollback_seconds: Option<u32>,
 }
 
 /// The switch as a whole.

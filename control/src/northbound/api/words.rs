@@ -54,6 +54,27 @@ words! {
 }
 
 words! {
+    /// What the user of a connection may do.
+    Privilege {
+        /// Everything.
+        Admin = "admin",
+        /// What changes nothing.
+        ReadOnly = "read-only",
+    }
+}
+
+impl Privilege {
+    /// Longest request line, in bytes, without its newline: a whole configuration, or a question.
+    #[must_use]
+    pub fn max_request_bytes(self) -> usize {
+        match self {
+            Self::Admin => 16 << 20,
+            _ => 64 << 10,
+        }
+    }
+}
+
+words! {
     /// How urgent a line of the log is.
     LogLevel {
         /// Something failed.

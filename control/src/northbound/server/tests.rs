@@ -9,6 +9,7 @@ use hitless_common::{Mac, VlanId};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::super::access::Groups;
 use super::super::api::{FdbKind, FdbPage, FdbRow, Reply, VersionInfo, VlanRef};
 use super::super::client::{Client, ClientError};
 use super::*;
@@ -42,11 +43,16 @@ fn answer(request: &Request) -> Option<Response> {
     Some(reply.into())
 }
 
+/// Nobody but this user, and root.
+fn access() -> Access {
+    Access::new(Groups::default())
+}
+
 /// A served socket. Dropping it stops the server.
 struct Served {
     dir: TempDir,
     /// What is to be answered by the test.
-    held: std::sync::mpsc::Receiver<oneshot::Sender<Response>>,
+    held: std::sync::mpsc::Receiver<Asker>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -54,7 +60,7 @@ struct Served {
 impl Served {
     fn start(change: impl FnOnce(&mut Server)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut server = Server::bind(&dir.path().join("control.sock"), 0o660).unwrap();
+        let mut server = Server::bind(&dir.path().join("control.sock"), access()).unwrap();
         change(&mut server);
         let (stop, stopped) = oneshot::channel();
         let (hold, held) = std::sync::mpsc::channel();
@@ -70,7 +76,7 @@ impl Served {
                         if matches!(request, Request::DeleteFdbEntry { .. }) {
                             let _ = hold.send(reply);
                         } else if let Some(response) = answer(&request) {
-                            let _ = reply.send(response);
+                            reply.send(response);
                         }
                     }
                 });
@@ -210,10 +216,10 @@ fn half_a_line_is_answered_at_its_end() {
 }
 
 #[test]
-fn a_line_may_be_64_kib_long_and_no_longer() {
+fn a_line_may_be_16_mib_long_and_no_longer() {
     let served = Served::start(|_| ());
     let mut line = b"{\"request\":\"show-version\"}".to_vec();
-    line.resize(MAX_REQUEST_BYTES, b' ');
+    line.resize(Privilege::Admin.max_request_bytes(), b' ');
     line.push(b'\n');
     assert!(send(&mut served.stream(), &line).starts_with("{\"ok\""));
     line.insert(0, b' ');
@@ -221,7 +227,7 @@ fn a_line_may_be_64_kib_long_and_no_longer() {
         kind_of(&send(&mut served.stream(), &line)),
         ErrorKind::TooLong
     );
-    let huge = vec![b'x'; 8 << 20];
+    let huge = vec![b'x'; 32 << 20];
     assert_eq!(
         kind_of(&send(&mut served.stream(), &huge)),
         ErrorKind::TooLong
@@ -231,7 +237,7 @@ fn a_line_may_be_64_kib_long_and_no_longer() {
 
 #[test]
 fn the_connection_that_waited_longest_makes_room() {
-    let served = Served::start(|server| server.connections = 3);
+    let served = Served::start(|server| server.limits.admin.0 = 3);
     let mut clients: Vec<Client> = (0..3).map(|_| served.client()).collect();
     clients.iter_mut().for_each(version);
     // The first one asks again, so the second one has waited longest.
@@ -271,7 +277,7 @@ fn nobody_keeps_others_out() {
 
 #[test]
 fn while_all_are_being_answered_newcomers_wait() {
-    let served = Served::start(|server| (server.connections, server.newcomers) = (1, 1));
+    let served = Served::start(|server| server.limits.admin = (1, 1));
     let request = Request::DeleteFdbEntry {
         vlan: VlanRef::Id(VlanId::MIN),
         mac: Mac::from_u64(0x0200_0000_0001),
@@ -290,7 +296,7 @@ fn while_all_are_being_answered_newcomers_wait() {
         matches!(&error, ClientError::Refused(e) if e.kind == ErrorKind::Busy),
         "{error}"
     );
-    answer.send(Response::Ok(Reply::Done {})).unwrap();
+    answer.send(Response::Ok(Reply::Done {}));
     let mut line = String::new();
     BufReader::new(first).read_line(&mut line).unwrap();
     assert!(line.starts_with("{\"ok\""), "{line}");
@@ -375,29 +381,29 @@ fn the_socket_has_its_mode_and_replaces_a_dead_one() {
     // Left by a process that was killed, beside one that was killed while it made its socket.
     drop(StdListener::bind(&path).unwrap());
     drop(StdListener::bind(path.with_extension("new")).unwrap());
-    let server = Server::bind(&path, 0o660).unwrap();
+    let server = Server::bind(&path, access()).unwrap();
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-        0o660
+        0o600
     );
     assert!(!path.with_extension("new").exists());
 
     assert!(matches!(
-        Server::bind(&path, 0o660),
+        Server::bind(&path, access()),
         Err(BindError::InUse { .. })
     ));
     // What another process put in the place of ours stays when we go.
     fs::remove_file(&path).unwrap();
     fs::write(&path, "precious").unwrap();
     drop(server);
-    let error = Server::bind(&path, 0o660).unwrap_err();
+    let error = Server::bind(&path, access()).unwrap_err();
     assert!(matches!(error, BindError::NotASocket { .. }), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
 }
 
 #[test]
 fn a_socket_that_can_not_be_made_is_explained() {
-    let error = Server::bind(Path::new("/nonexistent/x.sock"), 0o660)
+    let error = Server::bind(Path::new("/nonexistent/x.sock"), access())
         .unwrap_err()
         .to_string();
     assert!(
@@ -405,7 +411,7 @@ fn a_socket_that_can_not_be_made_is_explained() {
         "{error}"
     );
     let dir = tempfile::tempdir().unwrap();
-    assert!(Server::bind(&dir.path().join("x".repeat(200)), 0o660).is_err());
+    assert!(Server::bind(&dir.path().join("x".repeat(200)), access()).is_err());
 }
 
 #[test]
