@@ -3,22 +3,24 @@
 mod running;
 
 use crate::{
+    config_file::banks::Banks,
+    ethtool::Ethtool,
     hw::boot_seconds,
-    master::{Master, PortState},
+    master::{Master, PortState, Rollback},
     northbound::api::{
         ApiError, CounterSet, CountersInfo, ErrorKind, FdbInfo, FdbKind, FdbPage, FdbRow,
-        FdbTarget, HardwareWrites, LearningInfo, LinkState, MAX_FDB_PAGE, OffloadState,
-        PortCounterSet, PortInfo, Reply, Request, SwitchInfo, VersionInfo, VlanInfo, VlanRef,
+        HardwareWrites, LearningInfo, LinkState, MAX_FDB_PAGE, OffloadState, PortCounterSet,
+        PortInfo, Reply, Request, SwitchInfo, VersionInfo, VlanInfo, VlanRef,
     },
     offload::Offload,
 };
 use hitless_common::{Mac, PortNo, VlanId, map::fdb::FdbEntry};
 use hitless_proto::{
     bridge::{
-        learning::{Flush, Kind, StaticError},
+        learning::{Flush, Kind},
         table::Slot,
     },
-    config::{PortConfig, StaticTarget, VlanConfig},
+    config::{PortConfig, VlanConfig},
     time::Epoch,
 };
 
@@ -44,7 +46,10 @@ impl Master {
     ///
     /// # Errors
     /// What is wrong with the request; nothing was changed then.
-    pub fn answer(&mut self, request: &Request) -> Result<Reply, ApiError> {
+    pub async fn answer(&mut self, request: &Request) -> Result<Reply, ApiError> {
+        if let Some(answered) = self.configure(request).await {
+            return answered;
+        }
         match request {
             Request::ShowVersion {} => Ok(Reply::Version(VersionInfo::own())),
             Request::ShowSwitch {} => Ok(Reply::Switch(Box::new(self.show_switch()))),
@@ -75,21 +80,6 @@ impl Master {
                     removed: removed.into(),
                 })
             }
-            Request::CreateFdbEntry { vlan, mac, target } => {
-                self.create_fdb_entry(vlan, *mac, *target)
-            }
-            Request::DeleteFdbEntry { vlan, mac } => {
-                let vlan = vlan.resolve(&self.config)?;
-                self.learning
-                    .delete_static(vlan, *mac)
-                    .map_err(|e| refused(&e))?;
-                Ok(Reply::Done {})
-            }
-            Request::ConfigureMsmFailover { change } => self.configure_msm_failover(change),
-            Request::UnconfigureMsmFailover {} => self.unconfigure_msm_failover(),
-            Request::ConfigureSysRecoveryLevel { level } => {
-                self.configure_sys_recovery_level(*level)
-            }
             Request::ShowSession {}
             | Request::ShowMsmFailover {}
             | Request::RunMsmFailover { .. }
@@ -97,7 +87,13 @@ impl Master {
             | Request::CheckMsmFailover {}
             | Request::ShowLog { .. }
             | Request::ClearQuarantine {}
-            | Request::Save {}
+            | Request::Save { .. }
+            | Request::UseConfiguration { .. }
+            | Request::ShowConfiguration { .. }
+            | Request::Configure { .. }
+            | Request::ReplaceConfiguration { .. }
+            | Request::ConfirmConfiguration {}
+            | Request::RollbackConfiguration {}
             | Request::InjectFault { .. } => Err(refuse(
                 "the request concerns the management module, not the switch",
             )),
@@ -160,8 +156,13 @@ impl Master {
                 .chain([("FDB".to_string(), stats.writes)])
                 .collect::<HardwareWrites>(),
             repaired: self.repaired,
-            config_file: self.config_file.clone(),
+            sysname: self.config.snmp.sysname.as_str().into(),
+            syscontact: self.config.snmp.syscontact.as_str().into(),
+            syslocation: self.config.snmp.syslocation.as_str().into(),
+            configuration: self.bank,
+            config_file: Banks::new(&self.config_file).file(self.bank),
             unsaved: self.unsaved,
+            rollback_seconds: self.rollback.as_ref().map(Rollback::seconds_left),
         }
     }
 
@@ -211,6 +212,7 @@ impl Master {
             },
             configured_offload: config.offload,
             mtu: device.map(|d| d.mtu),
+            speed_mbps: device.and_then(|d| Ethtool::new(&d.name).ok()?.speed_mbps().ok()?),
             pvid: config.untagged,
             tagged: config.tagged.iter().copied().collect(),
             counters: self.counters(port.get())?,
@@ -339,52 +341,11 @@ impl Master {
             ports, no_port, frames, learning,
         ))))
     }
-
-    fn create_fdb_entry(
-        &mut self,
-        vlan: &VlanRef,
-        mac: Mac,
-        target: FdbTarget,
-    ) -> Result<Reply, ApiError> {
-        let vlan = vlan.resolve(&self.config)?;
-        let target = match target {
-            FdbTarget::Port(port) => {
-                self.port_config(port)?;
-                StaticTarget::Port(port)
-            }
-            FdbTarget::Blackhole => StaticTarget::Blackhole,
-        };
-        let known = self
-            .learning
-            .get(vlan, mac)
-            .is_some_and(|e| Kind::of(e.flags) != Kind::Dynamic);
-        if known {
-            let message = format!(
-                "{mac} has a configured entry in VLAN {vlan} already; delete it first: delete fdbentry {mac} vlan {vlan}"
-            );
-            return Err(ApiError::new(ErrorKind::Refused, message));
-        }
-        let epoch = self.epoch();
-        let (learning, view) = self.learning_and_view();
-        learning
-            .create_static(epoch, &view, vlan, mac, target)
-            .map(|_| Reply::Done {})
-            .map_err(|e| refused(&e))
-    }
 }
 
 /// A rule forbids it.
 fn refuse(message: impl Into<String>) -> ApiError {
     ApiError::new(ErrorKind::Refused, message)
-}
-
-fn refused(error: &StaticError) -> ApiError {
-    let kind = match error {
-        StaticError::NoEntry { .. } => ErrorKind::NotFound,
-        StaticError::Full(_) => ErrorKind::Full,
-        _ => ErrorKind::Refused,
-    };
-    ApiError::new(kind, error.to_string())
 }
 
 /// An entry for people; `None` for a slot that the data path would not use.

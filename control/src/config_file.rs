@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use hitless_proto::config::{Config, Document, Invalid, Problem};
 
+pub mod banks;
 mod locate;
 pub mod save;
 #[cfg(test)]
@@ -139,6 +140,25 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Config, ConfigError> {
         let mut findings: Vec<Finding> = problems.iter().map(|p| broken_rule(text, p)).collect();
         findings.sort_by_key(|f| (f.line, f.column));
         invalid(findings, more)
+    })
+}
+
+/// Validates a configuration from another module: in JSON, or in YAML.
+///
+/// # Errors
+/// As [`load`]; JSON is not told apart by line and column.
+pub fn parse_any(bytes: &[u8], file: &Path) -> Result<Config, ConfigError> {
+    if !bytes.starts_with(b"{") {
+        return parse(bytes, file);
+    }
+    serde_json::from_slice(bytes).map_err(|error| ConfigError::Invalid {
+        file: file.into(),
+        findings: vec![Finding {
+            line: error.line(),
+            column: error.column(),
+            message: shortened(&error.to_string()),
+        }],
+        more: 0,
     })
 }
 

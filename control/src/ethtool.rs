@@ -1,7 +1,8 @@
-//! The few device features that decide whether XDP can forward rightly, by the ethtool ioctls.
+//! The few device features that decide whether XDP can forward rightly, and the speed, by the ethtool ioctls.
 
 use std::{ffi::CStr, io, mem::MaybeUninit, os::fd::AsRawFd};
 
+const ETHTOOL_GSET: u32 = 0x01;
 const ETHTOOL_GDRVINFO: u32 = 0x03;
 const ETHTOOL_GTXCSUM: u32 = 0x16;
 const ETHTOOL_GFLAGS: u32 = 0x25;
@@ -24,6 +25,24 @@ struct DriverInfo {
     driver: [u8; 32],
     rest: [u8; 160],
 }
+
+/// `struct ethtool_cmd`.
+#[repr(C)]
+#[derive(Default)]
+struct Settings {
+    command: u32,
+    modes: [u32; 2],
+    speed: u16,
+    duplex_to_mdio: [u8; 6],
+    packets: [u32; 2],
+    speed_high: u16,
+    rest: [u8; 14],
+}
+
+/// What devices say that do not know their speed.
+const SPEEDS_UNKNOWN: [u32; 3] = [0, 0xffff, u32::MAX];
+
+const _: () = assert!(size_of::<Settings>() == 44);
 
 /// One device of the current thread's network namespace.
 pub struct Ethtool {
@@ -58,6 +77,20 @@ impl Ethtool {
         self.call((&raw mut info).cast())?;
         let name = CStr::from_bytes_until_nul(&info.driver).map_err(io::Error::other)?;
         Ok(name.to_string_lossy().into_owned())
+    }
+
+    /// The speed of the link in Mbit/s; `None` if the device does not know, as without a link.
+    ///
+    /// # Errors
+    /// What the driver says, for instance that it has no speed.
+    pub fn speed_mbps(&self) -> io::Result<Option<u32>> {
+        let mut settings = Settings {
+            command: ETHTOOL_GSET,
+            ..Settings::default()
+        };
+        self.call((&raw mut settings).cast())?;
+        let speed = u32::from(settings.speed_high) << 16 | u32::from(settings.speed);
+        Ok((!SPEEDS_UNKNOWN.contains(&speed)).then_some(speed))
     }
 
     /// Whether checksums are left to the device.

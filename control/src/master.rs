@@ -1,8 +1,10 @@
 //! The master: configuration and interfaces in, hardware out. One value owns all state; every event is a call.
 
+mod reconfigure;
 mod takeover;
 mod upkeep;
 
+pub use reconfigure::Rollback;
 pub use takeover::Boot;
 
 use crate::{
@@ -25,7 +27,7 @@ use hitless_proto::{
         learning::{Flush, Learning, Notice, Rules, View},
         table::Slot,
     },
-    config::{Config, PortConfig},
+    config::{Config, ConfigBank, PortConfig},
     switch::{self, PortDevice},
     time::Epoch,
 };
@@ -51,8 +53,10 @@ pub type ControlFrames = BTreeMap<Protocol, u64>;
 pub struct Master {
     /// The configuration in force.
     pub config: Config,
-    /// Where it came from.
+    /// The file of its primary saved configuration.
     pub config_file: PathBuf,
+    /// The saved configuration in use.
+    pub bank: ConfigBank,
     /// The hardware.
     pub hardware: Hardware,
     /// The forwarding database.
@@ -67,6 +71,8 @@ pub struct Master {
     pub repaired: u64,
     /// Whether the configuration in force has changes that its file has not.
     pub unsaved: bool,
+    /// What is gone back to unless the configuration in force is confirmed.
+    pub rollback: Option<Rollback>,
     netlink: Netlink,
     /// VLANS as it should be, by VLAN id.
     vlans: Vec<VlanEntry>,
@@ -90,16 +96,9 @@ pub struct Master {
 }
 
 impl Master {
-    /// Puts another configuration in force; its file is then behind.
-    pub fn change_config(&mut self, config: Config) {
-        self.config = config;
-        self.unsaved = true;
-        self.note_config();
-    }
-
-    /// Notes that the configuration was saved.
-    pub fn note_saved(&mut self) {
-        self.unsaved = false;
+    /// Notes whether the configuration in force is what the saved one in use says.
+    pub fn note_saved(&mut self, saved: bool) {
+        self.unsaved = !saved;
         self.note_config();
     }
 
@@ -253,6 +252,7 @@ impl Master {
         let up = self.up_ports();
         self.vlans = wanted_vlans(&self.config, &up);
         self.program_vlans(true);
+        self.detach_unused();
         self.attach_ports();
         self.program_ports();
         let now_up = self.up_ports();
@@ -337,18 +337,6 @@ impl Master {
         if let Err(e) = stale {
             error!("{e}");
         }
-        let unused: Vec<PortNo> = hardware
-            .links
-            .ports()
-            .filter(|port| !wanted.contains_key(port))
-            .collect();
-        for port in unused {
-            for hook in [Hook::Xdp, Hook::Tc] {
-                if let Err(e) = hardware.links.detach(port, hook) {
-                    error!(%port, "{e}");
-                }
-            }
-        }
         let mut faults = Vec::new();
         for port in PortNo::all() {
             let entry = wanted.get(&port).copied().unwrap_or_default();
@@ -383,6 +371,23 @@ impl Master {
         }
         for (port, e) in faults {
             self.fault(port, &e);
+        }
+    }
+
+    /// Takes the programs off devices that are no port's any more, so that another port can have them.
+    fn detach_unused(&mut self) {
+        let ports = &self.ports;
+        let links = &mut self.hardware.links;
+        let unused: Vec<PortNo> = links
+            .ports()
+            .filter(|port| ports.get(port).and_then(port_device).is_none())
+            .collect();
+        for port in unused {
+            for hook in [Hook::Xdp, Hook::Tc] {
+                if let Err(e) = links.detach(port, hook) {
+                    error!(%port, "{e}");
+                }
+            }
         }
     }
 

@@ -21,6 +21,7 @@ pub use answer::{faults_allowed, modules};
 use crate::{
     backplane::{self, Backplane, PeerEvent},
     blackbox::{Blackbox, Kind, Poison},
+    config_file::banks::Banks,
     hw::{HwError, pins::SwitchDir},
     master::{Boot, Master},
     northbound::api::{
@@ -51,9 +52,9 @@ use tracing::{info, warn};
 pub struct Module {
     /// Its slot.
     pub slot: ModuleSlot,
-    /// The configuration in its own file when it was started.
+    /// The saved configuration in use when it was started.
     pub own_config: Config,
-    /// That file.
+    /// The file of its primary saved configuration.
     pub config_file: PathBuf,
     /// The switch's run directory.
     pub run_dir: PathBuf,
@@ -128,7 +129,9 @@ impl Module {
         Boot {
             config: self.own_config.clone(),
             config_file: self.config_file.clone(),
+            bank: Banks::new(&self.config_file).selected(),
             unsaved: false,
+            rollback: None,
             dir,
             hardware: None,
             slot: self.slot,
@@ -158,11 +161,26 @@ impl Module {
         let mut boot = self.first(dir);
         boot.failover = true;
         boot.hardware = database.hardware.take();
+        if verdict.config == ConfigFrom::OwnFile {
+            // As it is now, which may not be as it was when this module started.
+            match Banks::new(&self.config_file).load_selected() {
+                Ok((bank, config)) if config.switch == boot.config.switch => {
+                    (boot.bank, boot.config) = (bank, config);
+                }
+                Ok(_) => {
+                    warn!("the configuration file is another switch's now; it is taken as it was")
+                }
+                Err(e) => warn!(
+                    "the configuration file is taken as it was at the start of this module: {e}"
+                ),
+            }
+        }
         if verdict.config == ConfigFrom::Checkpoint
             && let (Some(running), Some(record)) = (database.running(), &database.config)
         {
             boot.config = running.clone();
             boot.unsaved = !record.saved;
+            boot.rollback = database.take_rollback();
         }
         boot.fdb = match verdict.state {
             StateFrom::Checkpoint => database.fdb.take(),

@@ -122,6 +122,20 @@ impl Netlink {
             })
     }
 
+    /// Lets go of a device that is no port any more: its own frames alone come up from now on.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub async fn release_port_device(&self, ifindex: u32) -> Result<()> {
+        let link = LinkUnspec::new_with_index(ifindex).promiscuous(false);
+        self.handle
+            .link()
+            .set(link.build())
+            .execute()
+            .await
+            .with_context(|| format!("take device {ifindex} out of promiscuous mode"))
+    }
+
     /// The identifier that our namespace has for another one; `None` if it has none.
     ///
     /// # Errors

@@ -3,25 +3,24 @@
 use crate::{
     backplane::PeerEvent,
     blackbox::Kind,
-    config_file::save,
+    disk::Disk,
     hw::Ring,
     master::Master,
     module::{self, Module, diagnostics::Diagnostics, primary::Primary, tasks},
     netlink::LinkChanges,
     northbound::{
-        api::{ApiError, ErrorKind, Fault, Reply, Request, Response, SavedInfo},
+        api::{ApiError, ErrorKind, Fault, Reply, Request, Response},
         server::{Asker, Call},
     },
 };
 use anyhow::{Context, Result};
 use hitless_common::map::events::{LearnEvent, PuntHeader};
 use hitless_ha::cause::Cause;
-use hitless_proto::config::{Config, MsmFailoverConfig};
+use hitless_proto::config::MsmFailoverConfig;
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
-    task::JoinSet,
     time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
 };
 use tracing::{error, info, warn};
@@ -90,7 +89,7 @@ pub async fn run(
     let mut terminate = signal(SignalKind::terminate()).context("catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("catch SIGINT")?;
     let mut pulse = Pulse::default();
-    let mut saves = JoinSet::new();
+    let mut disk = Disk::default();
     let mut diagnostics = Diagnostics::default();
     self_test(&mut diagnostics, &mut primary, &mut master);
 
@@ -132,19 +131,18 @@ pub async fn run(
             () = sleep_until(due.map_or_else(Instant::now, Instant::from_std)), if due.is_some() => {
                 primary.settle_debts(&mut master, false);
             }
-            Some(saved) = saves.join_next(), if !saves.is_empty() => {
-                let (reply, response) = finish_save(&mut master, saved.context("save the configuration")?);
+            Some(done) = disk.next(&mut master), if !disk.is_idle() => {
+                let (reply, response) = done.context("read or write a configuration file")?;
                 primary.checkpoint(&mut master, module.now_ms());
                 primary.answer_when_safe(reply, response);
             }
             Some(call) = calls.recv() => {
                 let tested = matches!(call.request, Request::InjectFault { fault: Fault::Diagnostic });
-                next = match call {
-                    Call { request: Request::Save {}, reply } => {
-                        begin_save(&mut saves, &master, reply);
-                        Next::GoOn
+                next = match disk.begin(&master, &call.request, call.reply) {
+                    Some(reply) => {
+                        answer(module, &mut primary, &mut master, call.request, reply).await
                     }
-                    call => answer(module, &mut primary, &mut master, call),
+                    None => Next::GoOn,
                 };
                 if tested && module::faults_allowed().is_ok() {
                     diagnostics.fail_next();
@@ -196,45 +194,6 @@ pub async fn run(
             }
         }
     }
-}
-
-/// What was to be written, what became of it, and who asked.
-type Save = (Config, Result<save::Saved, save::SaveError>, Asker);
-
-/// Writes the configuration to its file, on another thread: a slow disk must not look like a hang.
-fn begin_save(saves: &mut JoinSet<Save>, master: &Master, reply: Asker) {
-    if !saves.is_empty() {
-        let message = "the configuration is being saved already; ask again when that is done";
-        reply.send(ApiError::new(ErrorKind::Refused, message).into());
-        return;
-    }
-    let (config, file) = (master.config.clone(), master.config_file.clone());
-    saves.spawn_blocking(move || {
-        let saved = save::write(&config, &file);
-        (config, saved, reply)
-    });
-}
-
-fn finish_save(master: &mut Master, (config, saved, reply): Save) -> (Asker, Response) {
-    let response = match saved {
-        Ok(saved) => {
-            // A change that was made in the meantime is not in the file.
-            if config == master.config {
-                master.note_saved();
-            }
-            info!(file = %saved.file.display(), "the configuration was saved");
-            Response::Ok(Reply::Saved(SavedInfo {
-                path: saved.file,
-                previous: saved.previous,
-                in_place: saved.in_place,
-            }))
-        }
-        Err(e) => {
-            warn!("the configuration could not be saved: {e}");
-            ApiError::new(ErrorKind::NotSaved, e.to_string()).into()
-        }
-    };
-    (reply, response)
 }
 
 /// Tests this module. One that is broken hands over, if there is a standby that is not.
@@ -346,8 +305,13 @@ async fn tick(beat: &mut Option<Interval>) {
 }
 
 /// Answers a request.
-fn answer(module: &mut Module, primary: &mut Primary, master: &mut Master, call: Call) -> Next {
-    let Call { request, reply } = call;
+async fn answer(
+    module: &mut Module,
+    primary: &mut Primary,
+    master: &mut Master,
+    request: Request,
+    reply: Asker,
+) -> Next {
     // Whether anything is to be looked up that is still being taken over.
     if !matches!(
         request,
@@ -382,22 +346,19 @@ fn answer(module: &mut Module, primary: &mut Primary, master: &mut Master, call:
                 Err(e) => Err(e),
             }
         }
-        Request::InjectFault { .. } => module
-            .answer_own(primary, master, &request)
-            .unwrap_or_else(|| master.answer(&request)),
+        Request::InjectFault { .. } => answer_either(module, primary, master, &request).await,
         other => {
             let octets = serde_json::to_vec(other).unwrap_or_default();
-            let answered = module.guard(Kind::ApiRequest, &octets).then(|| {
-                module
-                    .answer_own(primary, master, other)
-                    .unwrap_or_else(|| master.answer(other))
-            });
+            let answered = match module.guard(Kind::ApiRequest, &octets) {
+                true => answer_either(module, primary, master, other).await,
+                false => {
+                    let message = "two masters have ended while they handled this very request, so it is quarantined; \
+                                   `clear quarantine` takes it in again";
+                    Err(ApiError::new(ErrorKind::Refused, message))
+                }
+            };
             module.done();
-            answered.unwrap_or_else(|| {
-                let message = "two masters have ended while they handled this very request, so it is quarantined; \
-                               `clear quarantine` takes it in again";
-                Err(ApiError::new(ErrorKind::Refused, message))
-            })
+            answered
         }
     };
     let response = response.map(|reply| match reply {
@@ -427,6 +388,19 @@ fn answer(module: &mut Module, primary: &mut Primary, master: &mut Master, call:
     match ends {
         true => Next::End(End::Cleared),
         false => Next::GoOn,
+    }
+}
+
+/// Answers what concerns the module, or the switch.
+async fn answer_either(
+    module: &mut Module,
+    primary: &Primary,
+    master: &mut Master,
+    request: &Request,
+) -> Result<Reply, ApiError> {
+    match module.answer_own(primary, master, request) {
+        Some(answered) => answered,
+        None => master.answer(request).await,
     }
 }
 

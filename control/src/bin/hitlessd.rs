@@ -6,7 +6,7 @@ use hitless::{
     audit,
     backplane::{Backplane, EXIT_REBOOT},
     because::because,
-    config_file,
+    config_file::{self, banks::Banks},
     hw::preflight,
     logbook::{Events, Logbook},
     master::Master,
@@ -146,12 +146,12 @@ fn start_log(arguments: &Arguments, logbook: &Logbook) -> Result<()> {
 }
 
 fn start(arguments: &Arguments, logbook: &Logbook) -> Result<ExitCode> {
-    let config = config_file::load(&arguments.config)?;
     let groups = Groups::resolve(
         arguments.admin_group.as_deref(),
         arguments.read_only_group.as_deref(),
     )?;
     if arguments.check {
+        let config = config_file::load(&arguments.config)?;
         println!(
             "{}: {} VLANs, {} ports: good",
             arguments.config.display(),
@@ -160,6 +160,7 @@ fn start(arguments: &Arguments, logbook: &Logbook) -> Result<ExitCode> {
         );
         return Ok(ExitCode::SUCCESS);
     }
+    let (_, config) = Banks::new(&arguments.config).load_selected()?;
     preflight::check()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

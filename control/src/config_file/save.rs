@@ -215,6 +215,11 @@ fn write_to(disk: &mut impl Storage, config: &Config, file: &Path) -> Result<Sav
 }
 
 /// Makes or replaces a file at one stroke.
+pub(super) fn replace_file(file: &Path, contents: &[u8]) -> io::Result<()> {
+    put(&mut Disk, file, contents, None)
+}
+
+/// Makes or replaces a file at one stroke.
 fn put(
     disk: &mut impl Storage,
     file: &Path,
@@ -238,7 +243,7 @@ fn failed(file: &Path, what: &'static str) -> impl FnOnce(io::Error) -> SaveErro
 }
 
 /// The path with more at its end.
-fn beside(file: &Path, end: &str) -> PathBuf {
+pub(super) fn beside(file: &Path, end: &str) -> PathBuf {
     let mut name = OsString::from(file);
     name.push(end);
     name.into()

@@ -1,6 +1,6 @@
 //! How a master begins: as the first one, or in the place of one that was lost.
 
-use super::{ControlFrames, Master, PortState, enabled, quieten, rules, wanted_vlans};
+use super::{ControlFrames, Master, PortState, Rollback, enabled, quieten, rules, wanted_vlans};
 use crate::{
     hw::{Hardware, Hook, Opened, pins::SwitchDir, shadow_memory},
     netlink::Netlink,
@@ -19,7 +19,7 @@ use hitless_proto::{
         shadow::Replica,
         table::Slot,
     },
-    config::Config,
+    config::{Config, ConfigBank},
     time::Epoch,
 };
 use std::{
@@ -36,10 +36,14 @@ const SETTLE_BUCKETS: u32 = 16_384;
 pub struct Boot {
     /// The configuration.
     pub config: Config,
-    /// Its file.
+    /// The file of its primary saved configuration.
     pub config_file: PathBuf,
+    /// The saved configuration in use.
+    pub bank: ConfigBank,
     /// Whether the configuration has changes that the file has not.
     pub unsaved: bool,
+    /// What is gone back to unless the configuration is confirmed.
+    pub rollback: Option<Rollback>,
     /// The switch's directory, and with it mastership.
     pub dir: SwitchDir,
     /// The hardware, if it was opened ahead of time.
@@ -108,6 +112,7 @@ impl Master {
         let mut master = Self {
             config,
             config_file: boot.config_file,
+            bank: boot.bank,
             hardware,
             learning,
             ports,
@@ -115,6 +120,7 @@ impl Master {
             generation,
             repaired: 0,
             unsaved: boot.unsaved,
+            rollback: boot.rollback,
             netlink,
             vlans,
             enabled,

@@ -42,6 +42,7 @@ impl Master {
         // Sources that were reported and refused come up again.
         self.end_learn_round();
         self.review_choices().await;
+        self.look_at_rollback().await;
         // What is still being taken over is compared anyway, and nothing of it is old.
         if self.learning.is_settling() {
             return;

@@ -4,6 +4,7 @@ use super::records::{copied, fdb_record};
 use crate::{
     config_file,
     hw::{Opened, shadow_memory},
+    master::Rollback,
 };
 use hitless_common::{PortNo, VlanId};
 use hitless_ha::{
@@ -27,6 +28,8 @@ pub struct Memory {
     pub config: Option<ConfigRecord>,
     /// The same, checked.
     running: Option<Config>,
+    /// What is gone back to unless that is confirmed.
+    rollback: Option<Rollback>,
     /// The ports.
     pub ports: BTreeMap<PortNo, PortRecord>,
     /// The VLANs.
@@ -59,6 +62,11 @@ impl Memory {
         self.running.as_ref()
     }
 
+    /// What the master would go back to unless its running configuration is confirmed.
+    pub const fn take_rollback(&mut self) -> Option<Rollback> {
+        self.rollback.take()
+    }
+
     /// Records of a subsystem.
     #[must_use]
     pub fn count(&self, subsystem: Subsystem) -> u64 {
@@ -74,18 +82,34 @@ impl Memory {
 
 impl Store<ConfigRecord> for Memory {
     fn put(&mut self, record: ConfigRecord) -> Result<(), Reason> {
-        let running = config_file::parse(&record.document, Path::new(&record.file));
-        let running = running.map_err(|e| {
-            error!("the master's configuration can not be used by this version: {e}");
-            Reason::ConfigFailed
-        })?;
-        self.running = Some(running);
+        let file = Path::new(&record.file);
+        let checked = |document: &[u8]| {
+            config_file::parse_any(document, file).map_err(|e| {
+                error!("the master's configuration can not be used by this version: {e}");
+                Reason::ConfigFailed
+            })
+        };
+        let unchanged = self
+            .config
+            .as_ref()
+            .is_some_and(|known| known.document == record.document);
+        if !unchanged || self.running.is_none() {
+            self.running = Some(checked(&record.document)?);
+        }
+        self.rollback = match record.rollback.as_slice() {
+            [] => None,
+            document => Some(Rollback {
+                config: checked(document)?,
+                saved: record.rollback_saved,
+                at_ms: record.rollback_at,
+            }),
+        };
         self.config = Some(record);
         Ok(())
     }
 
     fn delete(&mut self, (): ()) -> Result<(), Reason> {
-        (self.config, self.running) = (None, None);
+        self.clear(Subsystem::Config);
         Ok(())
     }
 
@@ -150,7 +174,9 @@ impl Store<FdbRecord> for Memory {
 impl Database for Memory {
     fn clear(&mut self, subsystem: Subsystem) {
         match subsystem {
-            Subsystem::Config => (self.config, self.running) = (None, None),
+            Subsystem::Config => {
+                (self.config, self.running, self.rollback) = (None, None, None);
+            }
             Subsystem::Ports => self.ports.clear(),
             Subsystem::Vlans => self.vlans.clear(),
             Subsystem::Fdb => {

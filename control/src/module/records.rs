@@ -1,7 +1,6 @@
 //! Between what a master holds and the records of the checkpoint.
 
 use crate::{
-    config_file::save,
     master::{Master, PortState},
     offload::Offload,
 };
@@ -47,11 +46,16 @@ pub(super) fn copied(record: &FdbRecord) -> Result<Copied, Reason> {
 
 /// The record of the running configuration.
 pub(super) fn config_record(master: &Master) -> Result<ConfigRecord> {
-    let document = save::to_yaml(&master.config).context("write the configuration as YAML")?;
+    // JSON is YAML too, and read ten times as fast.
+    let text = |config| serde_json::to_vec(config).context("write the configuration as JSON");
+    let rollback = master.rollback.as_ref();
     Ok(ConfigRecord {
-        document: document.into_bytes(),
+        document: text(&master.config)?,
         saved: !master.unsaved,
         file: master.config_file.display().to_string(),
+        rollback: rollback.map_or(Ok(Vec::new()), |back| text(&back.config))?,
+        rollback_saved: rollback.is_some_and(|back| back.saved),
+        rollback_at: rollback.map_or(0, |back| back.at_ms),
     })
 }
 

@@ -3,14 +3,11 @@
 //! A request with an unknown field is refused, because a filter that is ignored would make `clear` do more
 //! than was asked. Answers may gain fields and values; readers take what they know.
 
-use std::fmt;
-use std::str::FromStr;
+use std::ops::RangeInclusive;
 
-use hitless_common::ids::InvalidId;
-use hitless_common::{Mac, PortNo, VlanId};
-use hitless_proto::config::{Config, InvalidName, SysRecoveryLevel, VlanName};
-use serde::de::{self, Deserializer, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use hitless_common::{Mac, PortNo};
+use hitless_proto::config::UnknownVlan;
+use serde::{Deserialize, Serialize};
 
 mod module;
 mod reply;
@@ -21,11 +18,14 @@ mod words;
 pub use hitless_ha::cause::Cause;
 pub use hitless_ha::slot::ModuleSlot;
 pub use hitless_ha::state::{Reason, SubState};
+pub use hitless_proto::config::{
+    ConfigBank, ConfigChange, Document, InvalidVlanRef, MsmFailoverChange, VlanRef,
+};
 pub use module::{
-    CheckedTable, CheckpointLag, ConfiguredInfo, FailoverInfo, FailoverStartedInfo, FailoverTimer,
-    LeaseInfo, LogLine, LogPage, MAX_LOG_PAGE, ModuleStatus, MsmCheckInfo, MsmFailoverChange,
-    MsmFailoverInfo, MsmFailoverSettings, QuarantinedInput, SavedInfo, SubsystemStatus,
-    TransferInfo,
+    CheckedTable, CheckpointLag, ConfigurationInfo, ConfigurationSource, ConfiguredInfo,
+    FailoverInfo, FailoverStartedInfo, FailoverTimer, LeaseInfo, LogLine, LogPage, MAX_LOG_PAGE,
+    ModuleStatus, MsmCheckInfo, MsmFailoverInfo, MsmFailoverSettings, QuarantinedInput, SavedInfo,
+    SubsystemStatus, TransferInfo,
 };
 pub use reply::{
     CounterSet, CountersInfo, FdbInfo, FdbKind, FdbPage, FdbRow, HardwareWrites, LearningInfo,
@@ -36,6 +36,9 @@ pub use words::{Fault, LeaseState, LogLevel, ModuleRole, Privilege, UnknownWord}
 
 /// FDB entries in one answer at most; 4096 take about 350 kB.
 pub const MAX_FDB_PAGE: u32 = 4096;
+
+/// Seconds in which a change can be asked to be confirmed.
+pub const CONFIRM_SECONDS: RangeInclusive<u32> = 10..=86_400;
 
 /// What can be asked of a switch. Filters that are given must all match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,24 +95,6 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mac: Option<Mac>,
     },
-    /// Makes a configured entry, in the place of a learned one if there is one; [`Reply::Done`].
-    /// [`ErrorKind::Refused`] if the address has a configured entry already, is no station's, or the port is
-    /// no member of the VLAN. Later masters keep it, until it is deleted or the hardware is taken down.
-    CreateFdbEntry {
-        /// The VLAN.
-        vlan: VlanRef,
-        /// The address.
-        mac: Mac,
-        /// Where its frames go.
-        target: FdbTarget,
-    },
-    /// Removes a configured entry; [`Reply::Done`]. [`ErrorKind::NotFound`] if there is none.
-    DeleteFdbEntry {
-        /// The VLAN.
-        vlan: VlanRef,
-        /// The address.
-        mac: Mac,
-    },
     /// Takes the hardware down: forwarding stops, all tables are gone, and hitlessd ends;
     /// [`Reply::HardwareCleared`].
     ClearHardware {},
@@ -122,20 +107,40 @@ pub enum Request {
         #[serde(default)]
         force: bool,
     },
-    /// Changes a failover setting of the running configuration; [`Reply::Configured`].
-    /// [`ErrorKind::Refused`] with key, value and rule if it would make the configuration invalid.
-    ConfigureMsmFailover {
-        /// The change.
-        change: MsmFailoverChange,
+    /// Changes the running configuration, all or nothing; [`Reply::Configured`]. [`ErrorKind::Refused`] with key, value
+    /// and rule if it would not be valid or can not be put in force; nothing was changed then.
+    Configure {
+        /// The changes, in this order.
+        changes: Vec<ConfigChange>,
+        /// Goes back to what was before unless [`Request::ConfirmConfiguration`] comes within so many seconds,
+        /// [`CONFIRM_SECONDS`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmed_seconds: Option<u32>,
     },
-    /// Disables hitless failover: links are taken down, no state is preserved, the timeout is 60 s, a new master
-    /// uses the configuration file. Timers that the T-sync guide does not know get their defaults;
-    /// [`Reply::Configured`].
-    UnconfigureMsmFailover {},
-    /// Whose exceptions make a module fail over; [`Reply::Configured`].
-    ConfigureSysRecoveryLevel {
-        /// All tasks', or critical tasks' only.
-        level: SysRecoveryLevel,
+    /// Puts a whole configuration in the place of the running one, all or nothing; [`Reply::Configured`]. As
+    /// [`Request::Configure`] otherwise.
+    ReplaceConfiguration {
+        /// The configuration.
+        document: Box<Document>,
+        /// As in [`Request::Configure`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmed_seconds: Option<u32>,
+    },
+    /// A configuration; [`Reply::Configuration`]. [`ErrorKind::NotFound`] if there is no such file, or it is not valid.
+    ShowConfiguration {
+        /// Which.
+        which: ConfigurationSource,
+    },
+    /// Keeps what was changed with `confirmed_seconds`; [`Reply::Configured`]. [`ErrorKind::Refused`] if nothing waits
+    /// for it.
+    ConfirmConfiguration {},
+    /// Goes back at once from what was changed with `confirmed_seconds`; [`Reply::Configured`].
+    /// [`ErrorKind::Refused`] if nothing waits for confirmation.
+    RollbackConfiguration {},
+    /// Which saved configuration a module takes that starts without a master; [`Reply::Done`].
+    UseConfiguration {
+        /// Which.
+        bank: ConfigBank,
     },
     /// Starts a module again; [`Reply::Done`]. The master's slot: a failover.
     RebootSlot {
@@ -164,8 +169,12 @@ pub enum Request {
     },
     /// Takes in again what was quarantined; [`Reply::QuarantineCleared`].
     ClearQuarantine {},
-    /// Writes the running configuration to the configuration file; [`Reply::Saved`].
-    Save {},
+    /// Writes the running configuration to its file; [`Reply::Saved`].
+    Save {
+        /// To which; the one in use if it is not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bank: Option<ConfigBank>,
+    },
     /// Brings a failure about, for tests of failover; [`Reply::Done`] if the process lives to send it.
     /// [`ErrorKind::Refused`] unless hitlessd was started with `HITLESS_FAULTS=1`.
     InjectFault {
@@ -187,116 +196,12 @@ impl Request {
                 | Self::ShowVlan { .. }
                 | Self::ShowFdb { .. }
                 | Self::ShowCounters {}
+                | Self::ShowConfiguration { .. }
                 | Self::ShowMsmFailover {}
                 | Self::ShowLog { .. }
                 | Self::CheckMsmFailover {}
         )
     }
-}
-
-/// A VLAN by id (a number) or by name (a text). A text of digits is an id: no name starts with a digit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum VlanRef {
-    /// By id.
-    Id(VlanId),
-    /// By name.
-    Name(VlanName),
-}
-
-impl VlanRef {
-    /// The VLAN meant.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] if the configuration has no such VLAN.
-    pub fn resolve(&self, config: &Config) -> Result<VlanId, ApiError> {
-        match self {
-            Self::Id(id) if config.vlans.contains_key(id) => Some(*id),
-            Self::Id(_) => None,
-            Self::Name(name) => config.vlan_named(name.as_str()),
-        }
-        .ok_or_else(|| {
-            let message = format!("VLAN {self} does not exist; `show vlan` lists those that do");
-            ApiError::new(ErrorKind::NotFound, message)
-        })
-    }
-}
-
-impl fmt::Display for VlanRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => id.fmt(f),
-            Self::Name(name) => name.fmt(f),
-        }
-    }
-}
-
-/// Why a text names no VLAN.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidVlanRef {
-    /// It is a number, but no VLAN id.
-    #[error(transparent)]
-    Id(#[from] InvalidId),
-    /// It is neither a number nor a name that a VLAN can have.
-    #[error(transparent)]
-    Name(#[from] InvalidName),
-}
-
-impl FromStr for VlanRef {
-    type Err = InvalidVlanRef;
-    fn from_str(text: &str) -> Result<Self, InvalidVlanRef> {
-        if text.starts_with(|c: char| c.is_ascii_digit()) {
-            Ok(Self::Id(text.parse()?))
-        } else {
-            Ok(Self::Name(text.parse()?))
-        }
-    }
-}
-
-impl Serialize for VlanRef {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Id(id) => id.serialize(serializer),
-            Self::Name(name) => name.serialize(serializer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for VlanRef {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct RefVisitor;
-
-        impl Visitor<'_> for RefVisitor {
-            type Value = VlanRef;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a VLAN id or a VLAN name")
-            }
-
-            fn visit_i64<E: de::Error>(self, id: i64) -> Result<VlanRef, E> {
-                VlanId::try_new(id).map(VlanRef::Id).map_err(E::custom)
-            }
-
-            fn visit_u64<E: de::Error>(self, id: u64) -> Result<VlanRef, E> {
-                self.visit_i64(i64::try_from(id).unwrap_or(i64::MAX))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<VlanRef, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_any(RefVisitor)
-    }
-}
-
-/// Where the frames of a configured entry go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FdbTarget {
-    /// To this port.
-    Port(PortNo),
-    /// Nowhere.
-    Blackhole,
 }
 
 /// The answer to one request.
@@ -341,6 +246,12 @@ impl ApiError {
             kind,
             message: message.into(),
         }
+    }
+}
+
+impl From<UnknownVlan> for ApiError {
+    fn from(unknown: UnknownVlan) -> Self {
+        Self::new(ErrorKind::NotFound, unknown.to_string())
     }
 }
 

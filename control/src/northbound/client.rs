@@ -38,10 +38,12 @@ pub enum ClientError {
         source: io::Error,
     },
     /// The daemon does not answer.
-    #[error("hitlessd at {} does not answer within {} s", path.display(), ANSWER_TIMEOUT.as_secs())]
+    #[error("hitlessd at {} does not answer within {} s", path.display(), patience.as_secs_f32())]
     NoAnswer {
         /// The socket.
         path: PathBuf,
+        /// How long was waited.
+        patience: Duration,
     },
     /// The daemon hung up.
     #[error("hitlessd at {} hung up without an answer: {source}", path.display())]
@@ -85,8 +87,9 @@ pub(super) fn open(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let fd: OwnedFd = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     let seconds = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
+    let time = TimeVal::new(seconds, i64::from(patience.subsec_micros()));
     // Bounds the wait in connect(2) too, when the backlog of a stopped daemon is full.
-    socket::setsockopt(&fd, sockopt::SendTimeout, &TimeVal::new(seconds, 0))?;
+    socket::setsockopt(&fd, sockopt::SendTimeout, &time)?;
     socket::connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
     let stream = UnixStream::from(fd);
     stream.set_read_timeout(Some(patience))?;
@@ -98,6 +101,7 @@ pub(super) fn open(path: &Path, patience: Duration) -> io::Result<UnixStream> {
 pub struct Client {
     stream: BufReader<UnixStream>,
     path: PathBuf,
+    patience: Duration,
 }
 
 impl Client {
@@ -106,14 +110,22 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotRunning`] if nobody serves it, else what keeps us out.
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
-        let stream = open(path, ANSWER_TIMEOUT).map_err(|source| {
+        Self::connect_within(path, ANSWER_TIMEOUT)
+    }
+
+    /// Connects to a control socket, for answers that are of use only for so long.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn connect_within(path: &Path, patience: Duration) -> Result<Self, ClientError> {
+        let stream = open(path, patience).map_err(|source| {
             let path = path.to_path_buf();
             match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                     ClientError::NotRunning { path, source }
                 }
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                    ClientError::NoAnswer { path }
+                    ClientError::NoAnswer { path, patience }
                 }
                 _ => ClientError::Connect { path, source },
             }
@@ -121,6 +133,7 @@ impl Client {
         Ok(Self {
             stream: BufReader::new(stream),
             path: path.into(),
+            patience,
         })
     }
 
@@ -205,9 +218,11 @@ impl Client {
     }
 
     fn lost(&self, source: io::Error) -> ClientError {
-        let path = self.path.clone();
+        let (path, patience) = (self.path.clone(), self.patience);
         match source.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::NoAnswer { path },
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                ClientError::NoAnswer { path, patience }
+            }
             _ => ClientError::Closed { path, source },
         }
     }

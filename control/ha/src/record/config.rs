@@ -63,7 +63,9 @@ impl Record for ConfigRecord {
                 (id::SAVED, value) => config.saved = value.bool(SAVED)?,
                 (id::FILE, value) => config.file = value.text(FILE)?.into(),
                 (id::ROLLBACK, value) => config.rollback = value.bytes(ROLLBACK)?.to_vec(),
-                (id::ROLLBACK_SAVED, value) => config.rollback_saved = value.bool(ROLLBACK_SAVED)?,
+                (id::ROLLBACK_SAVED, value) => {
+                    config.rollback_saved = value.bool(ROLLBACK_SAVED)?
+                }
                 (id::ROLLBACK_AT, value) => config.rollback_at = value.u64(ROLLBACK_AT)?,
                 _ => {}
             }

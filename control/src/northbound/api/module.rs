@@ -7,7 +7,8 @@ use hitless_ha::cause::Cause;
 use hitless_ha::slot::ModuleSlot;
 use hitless_ha::state::{Reason, SubState};
 use hitless_proto::config::{
-    LinkAction, MsmFailoverConfig, PreserveState, SlaveConfig, SwitchName, SysRecoveryLevel,
+    ConfigBank, Document, LinkAction, MsmFailoverConfig, PreserveState, SlaveConfig, SwitchName,
+    SysRecoveryLevel,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,62 +17,48 @@ use super::words::{LeaseState, LogLevel, ModuleRole};
 /// Lines of the log in one answer at most.
 pub const MAX_LOG_PAGE: u32 = 1_000;
 
-/// One change of the failover settings. Numbers may be any; the rules of the configuration are applied to them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum MsmFailoverChange {
-    /// Where a new master takes its configuration from.
-    SlaveConfig(SlaveConfig),
-    /// What becomes of ports and state.
-    LinkAction {
-        /// Of the ports.
-        action: LinkAction,
-        /// Of the state; none if it is not given.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        preserve: Option<PreserveState>,
-    },
-    /// The failover timer.
-    Timeout {
-        /// 30 to 300.
-        seconds: i64,
-    },
-    /// When a module is taken for lost. What is not given stays.
-    Keepalive {
-        /// 10 to 10,000.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        interval_ms: Option<i64>,
-        /// 2 to 100.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        misses: Option<i64>,
-    },
-    /// When a hanging module is ended.
-    Watchdog {
-        /// 50 to 60,000; 0: never.
-        ms: i64,
-    },
-    /// How old a checkpoint may be.
-    Freshness {
-        /// 100 to 600,000.
-        ms: i64,
-    },
-    /// How long the data path trusts a silent master.
-    Lease {
-        /// 1,000 to 60,000.
-        ms: i64,
-    },
-}
-
 /// What became of a change of the running configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfiguredInfo {
-    /// Whether it was another value before.
+    /// Whether it was another configuration before.
     pub changed: bool,
     /// Whether the running configuration has changes that are not saved.
     pub unsaved: bool,
-    /// The failover settings now.
-    pub settings: MsmFailoverSettings,
     /// What the operator should know about it, a sentence each.
     pub notes: Vec<String>,
+    /// Seconds until the configuration before is gone back to; `null`: it stays.
+    #[serde(default)]
+    pub rollback_seconds: Option<u32>,
+}
+
+/// Whose configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfigurationSource {
+    /// The one in force.
+    #[default]
+    Running,
+    /// The primary saved one.
+    Primary,
+    /// The secondary saved one.
+    Secondary,
+    /// The saved one in use.
+    Selected,
+}
+
+/// A configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigurationInfo {
+    /// Whose.
+    pub source: ConfigurationSource,
+    /// Its file; `null` for the running one.
+    pub file: Option<PathBuf>,
+    /// The configuration.
+    pub document: Document,
+    /// Whether the running configuration has changes that are not saved.
+    pub unsaved: bool,
+    /// Seconds until the running configuration is gone back from; `null`: it stays.
+    pub rollback_seconds: Option<u32>,
 }
 
 /// The settings of failover in force.
@@ -377,6 +364,8 @@ pub struct LogLine {
 /// The running configuration was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedInfo {
+    /// Which saved configuration it is.
+    pub bank: ConfigBank,
     /// The file.
     pub path: PathBuf,
     /// Where the file before is now; `null` if there was none, or it said the same.

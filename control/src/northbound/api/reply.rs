@@ -9,11 +9,12 @@ use hitless_common::map::counters::PortCounters;
 use hitless_common::{DropReason, Mac, PortNo, VlanId};
 use hitless_ha::slot::ModuleSlot;
 use hitless_ha::state::SubState;
-use hitless_proto::config::{OffloadMode, SwitchName, VlanName};
+use hitless_proto::config::{ConfigBank, OffloadMode, SwitchName, VlanName};
 use serde::{Deserialize, Serialize};
 
 use super::module::{
-    ConfiguredInfo, FailoverStartedInfo, LogPage, MsmCheckInfo, MsmFailoverInfo, SavedInfo,
+    ConfigurationInfo, ConfiguredInfo, FailoverStartedInfo, LogPage, MsmCheckInfo, MsmFailoverInfo,
+    SavedInfo,
 };
 use super::words::{ModuleRole, Privilege};
 
@@ -53,6 +54,8 @@ pub enum Reply {
     FailoverStarted(FailoverStartedInfo),
     /// To requests that change the running configuration.
     Configured(Box<ConfiguredInfo>),
+    /// To [`super::Request::ShowConfiguration`].
+    Configuration(Box<ConfigurationInfo>),
     /// To [`super::Request::CheckMsmFailover`].
     MsmCheck(Box<MsmCheckInfo>),
     /// To [`super::Request::ShowLog`].
@@ -127,11 +130,26 @@ pub struct SwitchInfo {
     /// Entries of the hardware that somebody else had changed and that were repaired since this master started.
     #[serde(default)]
     pub repaired: u64,
-    /// The configuration file in force.
+    /// Its sysName: what an operator calls it.
+    #[serde(default)]
+    pub sysname: String,
+    /// Its sysContact: whom to call.
+    #[serde(default)]
+    pub syscontact: String,
+    /// Its sysLocation: where it stands.
+    #[serde(default)]
+    pub syslocation: String,
+    /// The saved configuration in use.
+    #[serde(default)]
+    pub configuration: ConfigBank,
+    /// Its file.
     pub config_file: PathBuf,
     /// Whether the running configuration has changes that are not saved there.
     #[serde(default)]
     pub unsaved: bool,
+    /// Seconds until the running configuration is gone back from; `null`: it stays.
+    #[serde(default)]
+    pub rollback_seconds: Option<u32>,
 }
 
 /// One management module.
@@ -208,6 +226,9 @@ pub struct PortInfo {
     pub configured_offload: OffloadMode,
     /// Octets of payload that the device sends; `null` without a device.
     pub mtu: Option<u32>,
+    /// Speed of its link in Mbit/s; `null` if there is none, or the device does not know.
+    #[serde(default)]
+    pub speed_mbps: Option<u32>,
     /// The VLAN of its untagged frames.
     pub pvid: Option<VlanId>,
     /// The VLANs that it carries with a tag, ascending.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hitless_common::DropReason;
+use hitless_common::VlanId;
 use hitless_common::map::counters::PortCounters;
 use hitless_common::reason::REASON_SLOTS;
 use serde_json::{from_str, from_value, json, to_value};
@@ -61,24 +62,20 @@ fn requests_on_the_wire() {
             json!({"request": "clear-fdb", "mac": "02:00:00:00:00:01"}),
         ),
         (
-            Request::CreateFdbEntry {
-                vlan: vlan.clone(),
-                mac,
-                target: FdbTarget::Port(port.unwrap()),
+            Request::Configure {
+                changes: vec![
+                    ConfigChange::CreateFdbEntry {
+                        vlan: vlan.clone(),
+                        mac,
+                        target: hitless_proto::config::StaticTarget::Port(port.unwrap()),
+                    },
+                    ConfigChange::DeleteFdbEntry { vlan, mac },
+                ],
+                confirmed_seconds: None,
             },
-            json!({"request": "create-fdb-entry", "vlan": 4094, "mac": "02:00:00:00:00:01", "target": {"port": 3}}),
-        ),
-        (
-            Request::CreateFdbEntry {
-                vlan: vlan.clone(),
-                mac,
-                target: FdbTarget::Blackhole,
-            },
-            json!({"request": "create-fdb-entry", "vlan": 4094, "mac": "02:00:00:00:00:01", "target": "blackhole"}),
-        ),
-        (
-            Request::DeleteFdbEntry { vlan, mac },
-            json!({"request": "delete-fdb-entry", "vlan": 4094, "mac": "02:00:00:00:00:01"}),
+            json!({"request": "configure", "changes": [
+                {"create-fdb-entry": {"vlan": 4094, "mac": "02:00:00:00:00:01", "target": {"port": 3}}},
+                {"delete-fdb-entry": {"vlan": 4094, "mac": "02:00:00:00:00:01"}}]}),
         ),
         (
             Request::ClearHardware {},
@@ -115,11 +112,11 @@ fn wrong_requests_are_refused_with_the_reason() {
             "unknown variant `msm-c`",
         ),
         (
-            r#"{"request":"configure-msm-failover","change":{"timeout":{"minutes":1}}}"#,
+            r#"{"request":"configure","changes":[{"msm-failover":{"timeout":{"minutes":1}}}]}"#,
             "unknown field `minutes`",
         ),
         (
-            r#"{"request":"configure-msm-failover","change":{"slave-config":"other"}}"#,
+            r#"{"request":"configure","changes":[{"msm-failover":{"slave-config":"other"}}]}"#,
             "unknown variant `other`",
         ),
         (r#"{"request":"reboot"}"#, "unknown variant `reboot`"),
@@ -136,7 +133,7 @@ fn wrong_requests_are_refused_with_the_reason() {
         (r#"{"request":"show-vlan","vlan":"-x"}"#, "no VLAN name"),
         (r#"{"request":"show-fdb","mac":"02"}"#, "not a MAC address"),
         (
-            r#"{"request":"delete-fdb-entry","vlan":1}"#,
+            r#"{"request":"configure","changes":[{"delete-fdb-entry":{"vlan":1}}]}"#,
             "missing field `mac`",
         ),
     ] {
@@ -173,11 +170,12 @@ fn vlans_by_id_and_name() {
         );
     }
     for text in ["11", "vlan10"] {
-        let error = text
+        let error: ApiError = text
             .parse::<VlanRef>()
             .unwrap()
             .resolve(&config)
-            .unwrap_err();
+            .unwrap_err()
+            .into();
         assert_eq!(error.kind, ErrorKind::NotFound);
         assert!(error.message.contains(text), "{error}");
     }
@@ -309,6 +307,7 @@ fn the_fixed_shapes() {
         offload_reason: "There is no device.".into(),
         configured_offload: hitless_proto::config::OffloadMode::Auto,
         mtu: None,
+        speed_mbps: None,
         pvid: None,
         tagged: vec![VlanId::MIN],
         counters: counters(7, &[(DropReason::SamePort, 4)]),
@@ -319,7 +318,7 @@ fn the_fixed_shapes() {
         json!({"port": 1, "device": "eth1", "link": "absent", "offload": "none", "rx_frames": 7, "tx_frames": 1,
                "drops": {"same-port": 4}, "enabled": true, "offload_reason": "There is no device.",
                "configured_offload": "auto", "rx_bytes": 420, "tx_bytes": 60, "pvid": null, "tagged": [1],
-               "mtu": null, "punted": 2, "learn_deferred": 3, "device_state": "waiting for the device"})
+               "mtu": null, "speed_mbps": null, "punted": 2, "learn_deferred": 3, "device_state": "waiting for the device"})
     );
     assert_eq!(from_value::<PortInfo>(wire).unwrap(), port);
 
@@ -347,8 +346,13 @@ fn the_fixed_shapes() {
             .into_iter()
             .collect(),
         repaired: 6,
+        sysname: "core".into(),
+        syscontact: "noc".into(),
+        syslocation: String::new(),
+        configuration: ConfigBank::Primary,
         config_file: "sw1.yml".into(),
         unsaved: true,
+        rollback_seconds: None,
     };
     let wire = to_value(&switch).unwrap();
     assert_eq!(
@@ -357,7 +361,8 @@ fn the_fixed_shapes() {
                "modules": [{"slot": "msm-a", "role": "master", "pid": 42, "state": "ready", "version": "0.1.0"}],
                "fdb": {"size": 65536, "used": 3, "static": 1, "memory_bytes": 2_097_152, "ageing_seconds": 300, "full": 0},
                "generation": 2, "adopted": true, "hardware_writes": {"total": 4, "tables": {"FDB": 3, "VLANS": 1}},
-               "repaired": 6, "config_file": "sw1.yml", "unsaved": true})
+               "repaired": 6, "sysname": "core", "syscontact": "noc", "syslocation": "",
+               "configuration": "primary", "config_file": "sw1.yml", "unsaved": true, "rollback_seconds": null})
     );
     assert_eq!(from_value::<SwitchInfo>(wire).unwrap(), switch);
 }

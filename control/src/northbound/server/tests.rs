@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::super::access::Groups;
-use super::super::api::{FdbKind, FdbPage, FdbRow, Reply, VersionInfo, VlanRef};
+use super::super::api::{FdbKind, FdbPage, FdbRow, Reply, VersionInfo};
 use super::super::client::{Client, ClientError};
 use super::*;
 
@@ -73,7 +73,7 @@ impl Served {
                 let (calls, mut asked) = channel();
                 let daemon = tokio::spawn(async move {
                     while let Some(Call { request, reply }) = asked.recv().await {
-                        if matches!(request, Request::DeleteFdbEntry { .. }) {
+                        if matches!(request, Request::ClearQuarantine {}) {
                             let _ = hold.send(reply);
                         } else if let Some(response) = answer(&request) {
                             reply.send(response);
@@ -278,10 +278,7 @@ fn nobody_keeps_others_out() {
 #[test]
 fn while_all_are_being_answered_newcomers_wait() {
     let served = Served::start(|server| server.limits.admin = (1, 1));
-    let request = Request::DeleteFdbEntry {
-        vlan: VlanRef::Id(VlanId::MIN),
-        mac: Mac::from_u64(0x0200_0000_0001),
-    };
+    let request = Request::ClearQuarantine {};
     let line = serde_json::to_string(&request).unwrap() + "\n";
     let mut held = served.stream();
     held.write_all(line.as_bytes()).unwrap();

@@ -4,11 +4,14 @@ use super::*;
 
 /// Requests about modules, failover and the running configuration.
 pub(super) fn requests() -> Vec<(Request, serde_json::Value)> {
-    use hitless_proto::config::{LinkAction, PreserveState, SlaveConfig};
+    use hitless_proto::config::{LinkAction, PreserveState, SlaveConfig, SysRecoveryLevel};
     let configure = |change, wire| {
         (
-            Request::ConfigureMsmFailover { change },
-            json!({"request": "configure-msm-failover", "change": wire}),
+            Request::Configure {
+                changes: vec![ConfigChange::MsmFailover(change)],
+                confirmed_seconds: None,
+            },
+            json!({"request": "configure", "changes": [{"msm-failover": wire}]}),
         )
     };
     vec![
@@ -62,14 +65,43 @@ pub(super) fn requests() -> Vec<(Request, serde_json::Value)> {
             json!({"lease": {"ms": 3000}}),
         ),
         (
-            Request::UnconfigureMsmFailover {},
-            json!({"request": "unconfigure-msm-failover"}),
+            Request::Configure {
+                changes: vec![
+                    ConfigChange::UnconfigureMsmFailover,
+                    ConfigChange::SysRecoveryLevel {
+                        level: SysRecoveryLevel::Critical,
+                    },
+                ],
+                confirmed_seconds: Some(60),
+            },
+            json!({"request": "configure", "confirmed_seconds": 60,
+                   "changes": ["unconfigure-msm-failover", {"sys-recovery-level": {"level": "critical"}}]}),
         ),
         (
-            Request::ConfigureSysRecoveryLevel {
-                level: SysRecoveryLevel::Critical,
+            Request::ShowConfiguration {
+                which: ConfigurationSource::Secondary,
             },
-            json!({"request": "configure-sys-recovery-level", "level": "critical"}),
+            json!({"request": "show-configuration", "which": "secondary"}),
+        ),
+        (
+            Request::ConfirmConfiguration {},
+            json!({"request": "confirm-configuration"}),
+        ),
+        (
+            Request::RollbackConfiguration {},
+            json!({"request": "rollback-configuration"}),
+        ),
+        (
+            Request::UseConfiguration {
+                bank: ConfigBank::Primary,
+            },
+            json!({"request": "use-configuration", "bank": "primary"}),
+        ),
+        (
+            Request::Save {
+                bank: Some(ConfigBank::Secondary),
+            },
+            json!({"request": "save", "bank": "secondary"}),
         ),
         (
             Request::RebootSlot {
@@ -95,7 +127,7 @@ pub(super) fn requests() -> Vec<(Request, serde_json::Value)> {
             Request::ClearQuarantine {},
             json!({"request": "clear-quarantine"}),
         ),
-        (Request::Save {}, json!({"request": "save"})),
+        (Request::Save { bank: None }, json!({"request": "save"})),
         (
             Request::InjectFault {
                 fault: Fault::CriticalTaskPanic,
@@ -120,7 +152,12 @@ fn only_what_shows_may_be_asked_twice() {
         .collect();
     assert_eq!(
         harmless,
-        ["show-msm-failover", "check-msm-failover", "show-log"]
+        [
+            "show-msm-failover",
+            "show-configuration",
+            "check-msm-failover",
+            "show-log"
+        ]
     );
 }
 
@@ -258,8 +295,8 @@ fn the_shapes_of_other_answers_about_modules() {
     let configured = ConfiguredInfo {
         changed: true,
         unsaved: true,
-        settings: modules(false).settings,
         notes: vec!["A note.".into()],
+        rollback_seconds: Some(7),
     };
     let check = MsmCheckInfo {
         equal: false,
@@ -285,6 +322,7 @@ fn the_shapes_of_other_answers_about_modules() {
         next: 3,
     };
     let saved = SavedInfo {
+        bank: ConfigBank::Primary,
         path: "/a".into(),
         previous: Some("/a.previous".into()),
         in_place: false,
@@ -310,7 +348,7 @@ fn the_shapes_of_other_answers_about_modules() {
         ),
         (
             Reply::Saved(saved),
-            json!({"saved": {"path": "/a", "previous": "/a.previous", "in_place": false}}),
+            json!({"saved": {"bank": "primary", "path": "/a", "previous": "/a.previous", "in_place": false}}),
         ),
     ] {
         assert_eq!(to_value(&reply).unwrap(), wire);
