@@ -97,7 +97,9 @@ impl Learning<'_> {
                 let (key, info) = (mirror.key(slot), mirror.info(slot));
                 let closed = key != FdbKey::FREE
                     && info.is_dynamic()
-                    && !key.vlan().is_some_and(|vlan| view.learns(vlan, info.port.into()));
+                    && !key
+                        .vlan()
+                        .is_some_and(|vlan| view.learns(vlan, info.port.into()));
                 if closed {
                     self.remove(slot);
                     removed += 1;
