@@ -378,10 +378,12 @@ impl Master {
     fn detach_unused(&mut self) {
         let ports = &self.ports;
         let links = &mut self.hardware.links;
-        let unused: Vec<PortNo> = links
-            .ports()
-            .filter(|port| ports.get(port).and_then(port_device).is_none())
-            .collect();
+        let is_unused = |port: &PortNo| {
+            let device = ports.get(port).and_then(port_device);
+            let attached = links.get(*port, Hook::Tc);
+            device.is_none_or(|device| attached.is_some_and(|a| a.ifindex != device.ifindex))
+        };
+        let unused: Vec<PortNo> = links.ports().filter(is_unused).collect();
         for port in unused {
             for hook in [Hook::Xdp, Hook::Tc] {
                 if let Err(e) = links.detach(port, hook) {
