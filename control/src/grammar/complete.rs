@@ -171,6 +171,19 @@ fn of_command(cursor: &Cursor, live: &dyn Live) -> Vec<Candidate> {
     }
 }
 
+/// Whether a file's name can be the next word.
+pub(super) fn expects_file(line: &str) -> bool {
+    let Some(cursor) = cursor(line, line.len()) else {
+        return false;
+    };
+    let Ok(readings) = matcher::readings(&cursor.line, &cursor.before) else {
+        return false;
+    };
+    places(&readings).iter().any(|(terminal, _)| {
+        matches!(terminal, Terminal::Argument(a) if a.kind.source() == Some(Source::Files))
+    })
+}
+
 fn begins(typed: &Word, keyword: &str) -> bool {
     (typed.text.is_empty() && !typed.quoted) || matcher::keyword_fit(typed, keyword).is_some()
 }

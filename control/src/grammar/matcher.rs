@@ -13,6 +13,9 @@ use super::suggest;
 use super::table::Command;
 use super::words::{Line, Word};
 
+/// Words of a line at most; no command needs a tenth of them.
+const MAX_WORDS: usize = 256;
+
 /// One way to read the words so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reading {
@@ -56,6 +59,11 @@ impl Reading {
     /// The keywords that its words stand for.
     pub fn keywords(&self) -> &[Option<&'static str>] {
         &self.keywords
+    }
+
+    /// The places of the last word, for each command that it can belong to.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        self.paths.iter().filter_map(|path| path.last().copied())
     }
 
     fn with(&self, keyword: Option<&'static str>, paths: Vec<Vec<usize>>) -> Self {
@@ -139,6 +147,17 @@ pub(super) fn bare(text: &str) -> &str {
 /// # Errors
 /// The first word that fits none of the ways to read those before it.
 pub(super) fn readings(line: &Line, words: &[Word]) -> Result<Vec<Reading>, SyntaxError> {
+    if let Some(word) = words.get(MAX_WORDS) {
+        let message = format!("a line has {MAX_WORDS} words at most");
+        let (start, end) = (word.start, word.end);
+        return Err(SyntaxError::new(
+            &line.text,
+            start,
+            end,
+            Problem::Word,
+            message,
+        ));
+    }
     let mut readings = beginning();
     for (i, word) in words.iter().enumerate() {
         let next: Vec<Reading> = readings.iter().flat_map(|r| r.advance(word)).collect();
@@ -216,7 +235,8 @@ pub(super) fn expected(readings: &[Reading]) -> Vec<Terminal> {
     let mut terminals: Vec<Terminal> = Vec::new();
     for (path, place) in readings.iter().flat_map(Reading::next) {
         let place = &automaton.places[place];
-        if !(path.is_empty() && place.command.hidden) && !terminals.contains(&place.terminal) {
+        let hidden = path.is_empty() && place.command.hidden;
+        if !hidden && !terminals.contains(&place.terminal) {
             terminals.push(place.terminal);
         }
     }

@@ -22,11 +22,14 @@ mod error;
 mod kinds;
 mod matched;
 mod matcher;
+mod pages;
+mod shells;
 mod suggest;
 mod syntax;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod words;
 
 pub use action::{Action, ConfigForm, Generated, LogQuery, PortsView, SessionAction};
@@ -35,8 +38,11 @@ pub use complete::{Candidate, Completion, HelpRow, Live, complete, help, render_
 pub use error::{Problem, SyntaxError};
 pub use kinds::{Fit, Kind, Source};
 pub use matched::Matched;
+pub use pages::{OPTIONS, ProgramOption, explained, help_page};
+pub use shells::shell_completion;
 pub use syntax::{Argument, InvalidSyntax, Node};
 pub use table::Command;
+pub use text::{command_line, text};
 pub use words::{Line, Word};
 
 /// What someone must be allowed to, to use a command.
@@ -83,5 +89,17 @@ pub fn parse(line: &Line) -> Result<Parsed, SyntaxError> {
             let problem = Problem::Contradiction;
             Err(SyntaxError::new(&line.text, start, end, problem, message))
         }
+    }
+}
+
+/// What is made from the table of commands.
+#[must_use]
+pub fn generate(what: Generated) -> String {
+    match what {
+        Generated::Man => pages::man(),
+        Generated::Reference => pages::reference(),
+        Generated::Bash => shells::BASH.into(),
+        Generated::Zsh => shells::ZSH.into(),
+        Generated::Fish => shells::FISH.into(),
     }
 }
