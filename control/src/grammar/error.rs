@@ -71,7 +71,9 @@ impl SyntaxError {
     /// own, without a line end after the last.
     #[must_use]
     pub fn render(&self) -> String {
-        let before = width(self.line.get(..self.start).unwrap_or(&self.line));
+        // What is missing at the end would stand after a blank.
+        let blank = self.problem == Problem::Incomplete && !self.line.is_empty();
+        let before = width(self.line.get(..self.start).unwrap_or(&self.line)) + usize::from(blank);
         let wrong = width(self.line.get(self.start..self.end).unwrap_or(""));
         let shown: String = self.line.chars().map(visible).collect();
         let mut text = format!(

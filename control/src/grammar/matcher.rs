@@ -2,7 +2,7 @@
 //!
 //! A word is taken for, in this order: a keyword that it spells out; a value of a kind that only such words have
 //! (numbers, addresses, lists of ports); a keyword that it is the beginning of; any other value. A beginning that several
-//! keywords share is followed up for each of them; the rest of the line may leave one.
+//! keywords share is followed up for each of them, and is an error unless the rest of the line leaves one.
 
 use std::collections::BTreeMap;
 
@@ -170,30 +170,20 @@ pub(super) fn readings(line: &Line, words: &[Word]) -> Result<Vec<Reading>, Synt
     Ok(readings)
 }
 
-/// The one command that the line means: its words' places.
+/// The one command that the line means: its words' places. Where a line that is not complete could go on in several ways,
+/// it is none of them, even if one would be complete as it stands: who types `s` is not to have saved.
 ///
 /// # Errors
 /// It means none, or several.
 pub(super) fn command(line: &Line) -> Result<(&'static Command, Vec<usize>), SyntaxError> {
-    let automaton = Automaton::of_table();
     let readings = readings(line, &line.words)?;
-    let whole: Vec<Reading> = readings
-        .iter()
-        .filter(|reading| reading.whole().next().is_some())
-        .cloned()
-        .collect();
-    match whole.as_slice() {
-        [one] => {
-            let path = one.whole().next().unwrap_or_default().to_vec();
-            match path.first() {
-                Some(&place) => Ok((automaton.places[place].command, path)),
-                None => Err(incomplete(line, &readings)),
-            }
-        }
-        [] => Err(ambiguous(line, &line.words, &readings, line.words.len())
-            .unwrap_or_else(|| incomplete(line, &readings))),
-        _ => Err(ambiguous(line, &line.words, &whole, line.words.len())
-            .unwrap_or_else(|| incomplete(line, &whole))),
+    if let Some(error) = ambiguous(line, &line.words, &readings, line.words.len()) {
+        return Err(error);
+    }
+    let path = readings.iter().flat_map(Reading::whole).next();
+    match path.and_then(|path| Some((*path.first()?, path.to_vec()))) {
+        Some((first, path)) => Ok((Automaton::of_table().places[first].command, path)),
+        None => Err(incomplete(line, &readings)),
     }
 }
 
@@ -310,11 +300,11 @@ fn wrong_word(line: &Line, word: &Word, readings: &[Reading]) -> SyntaxError {
 }
 
 fn incomplete(line: &Line, readings: &[Reading]) -> SyntaxError {
-    // Under the place of the next word, and not after a comment.
+    // Not after a comment.
     let end = line.words.last().map_or(0, |word| word.end);
     let mut error = SyntaxError::new(
         line.text.get(..end).unwrap_or(&line.text),
-        end + usize::from(end > 0),
+        end,
         end,
         Problem::Incomplete,
         "the command is not complete",

@@ -70,14 +70,16 @@ fn values(argument: &Argument) -> Vec<String> {
     }
 }
 
-/// A word that cannot stand for this, in quotes; `None` if any word can.
-pub(super) fn wrong(terminal: &Terminal) -> Option<String> {
-    let candidates = ["\u{7f}é", ""];
-    let wrong = candidates.into_iter().find(|text| match terminal {
-        Terminal::Keyword(_) => true,
-        Terminal::Argument(argument) => matches!(argument.kind.fit(text), Fit::No { .. }),
-    })?;
-    Some(quoted(wrong))
+/// A word, in quotes, that can stand for none of these; `None` if any word can.
+pub(super) fn wrong(terminals: &[Terminal]) -> Option<String> {
+    let fits = |terminal: &Terminal, text| match terminal {
+        Terminal::Keyword(_) => false,
+        Terminal::Argument(argument) => !matches!(argument.kind.fit(text), Fit::No { .. }),
+    };
+    ["\u{7f}é", ""]
+        .into_iter()
+        .find(|text| !terminals.iter().any(|terminal| fits(terminal, text)))
+        .map(quoted)
 }
 
 #[test]
