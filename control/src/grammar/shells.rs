@@ -1,11 +1,24 @@
 //! Completion in bash, zsh and fish: scripts that ask `hitless complete -- WORDS…`, and what that answers.
 
 use super::complete::{Live, complete, expects_file};
+use super::kinds::Source;
 use super::pages::OPTIONS;
 use super::words::Line;
 
+/// A switch without files: the shell knows them better.
+struct NoFiles<'a>(&'a dyn Live);
+
+impl Live for NoFiles<'_> {
+    fn values(&self, source: Source) -> Vec<(String, String)> {
+        match source {
+            Source::Files => Vec::new(),
+            source => self.0.values(source),
+        }
+    }
+}
+
 /// What `hitless complete` prints: a line for each candidate, word and meaning with a tab between them; `\tfiles` if
-/// names of files can stand there, which the shell knows better. `arguments` are those of the program up to the cursor,
+/// names of files can stand there. `arguments` are those of the program up to the cursor,
 /// the last being the word that is typed, which may be empty.
 pub fn shell_completion<S: AsRef<str>>(arguments: &[S], live: &dyn Live) -> String {
     let mut words: Vec<&str> = Vec::new();
@@ -44,7 +57,7 @@ pub fn shell_completion<S: AsRef<str>>(arguments: &[S], live: &dyn Live) -> Stri
         answer += "\tfiles\n";
     }
     line += &Line::from_arguments(typed_word(typed)).text;
-    for candidate in complete(&line, line.len(), live).candidates {
+    for candidate in complete(&line, line.len(), &NoFiles(live)).candidates {
         // The shell quotes by its own rules.
         if let Ok(plain) = Line::split(&candidate.text)
             && let [word] = plain.words.as_slice()

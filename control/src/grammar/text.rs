@@ -196,6 +196,8 @@ pub fn command_line(request: &Request) -> Option<String> {
     Some(match request {
         Request::ShowVersion {} => "show version".into(),
         Request::ShowSwitch {} => "show switch".into(),
+        // Asked by the shell itself, for its prompt.
+        Request::ShowSession {} => return None,
         Request::ShowPorts { port: None } => "show ports".into(),
         Request::ShowPorts { port: Some(port) } => format!("show ports {port}"),
         Request::ShowVlan { vlan: None } => "show vlan".into(),

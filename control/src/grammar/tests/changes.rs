@@ -2,10 +2,10 @@
 
 use hitless_common::{Mac, PortNo, VlanId};
 use hitless_proto::config::{
-    AcceptFrames, ConfigBank, ConfigChange, DeviceName, FdbChange, LinkAction, LoopFreePorts,
-    MsmFailoverChange, OffloadMode, PortChange, PortList, PortSelection, PreserveState,
-    SlaveConfig, SnmpChange, StaticTarget, StormKind, SysRecoveryLevel, Tagging, VlanChange,
-    VlanName, VlanRef,
+    AcceptFrames, Config, ConfigBank, ConfigChange, DeviceName, FdbChange, LinkAction,
+    LoopFreePorts, MsmFailoverChange, OffloadMode, PortChange, PortList, PortSelection,
+    PreserveState, SlaveConfig, SnmpChange, StaticTarget, StormKind, SysRecoveryLevel, Tagging,
+    VlanChange, VlanName, VlanRef,
 };
 use proptest::option::of;
 use proptest::prelude::*;
@@ -311,4 +311,132 @@ fn very_many_changes_are_not_all_written_out() {
         line.ends_with("; create vlan 16; and 84 more confirmed 60"),
         "{line}"
     );
+}
+
+/// What limits the number of this change in the grammar.
+fn range(change: &ConfigChange) -> (i64, i64) {
+    let written = text(change);
+    let line = Line::split(&written).unwrap();
+    let (_, path) = matcher::command(&line).unwrap_or_else(|error| panic!("{error}"));
+    let kinds = path.iter().rev().find_map(|&place| {
+        match automaton::Automaton::of_table().places[place].terminal {
+            Terminal::Argument(Argument {
+                kind: Kind::Number { low, high },
+                ..
+            }) => Some((low, high)),
+            Terminal::Argument(Argument { kind, .. }) if format!("{kind:?}") == "VLAN-ID" => {
+                Some((1, 4094))
+            }
+            _ => None,
+        }
+    });
+    kinds.unwrap_or_else(|| panic!("{written} has no number"))
+}
+
+#[test]
+fn ranges_are_those_of_the_configuration() {
+    use ConfigChange::{Fdb, MsmFailover};
+    let base: Vec<ConfigChange> = [
+        "create vlan blue tag 7",
+        "configure port 1 device eth1",
+        "configure msm-failover lease 60000",
+    ]
+    .into_iter()
+    .map(|line| match action(line) {
+        Action::Configure(change) => change,
+        other => panic!("{other:?}"),
+    })
+    .collect();
+    let config = Config::factory(parsed("sw1")).changed(&base).unwrap();
+    let vlan = |change| ConfigChange::Vlan {
+        vlan: parsed("blue"),
+        change,
+    };
+    let ports = |change| ConfigChange::Ports {
+        ports: PortSelection::All,
+        change,
+    };
+    let damping = |moves, within_seconds, hold_seconds| {
+        Fdb(FdbChange::Damping {
+            moves,
+            within_seconds,
+            hold_seconds,
+        })
+    };
+    // The last number of the command is the one that is tried, but for damping, whose others are tried by hand.
+    let changes: [(i64, &dyn Fn(i64) -> ConfigChange); 14] = [
+        (7, &|id| vlan(VlanChange::Tag { id })),
+        (7, &|tag| ConfigChange::CreateVlan {
+            name: Some(parsed("green")),
+            tag: Some(tag),
+        }),
+        (7, &|n| vlan(VlanChange::LimitLearning { limit: Some(n) })),
+        (7, &|n| ports(PortChange::LimitLearning { limit: Some(n) })),
+        (7, &|n| {
+            ports(PortChange::RateLimit {
+                kind: StormKind::Multicast,
+                rate: Some(n),
+            })
+        }),
+        (300, &|seconds| Fdb(FdbChange::AgingTime { seconds })),
+        (100, &|entries| Fdb(FdbChange::Size { entries })),
+        (7, &|hold| damping(5, 1, hold)),
+        (60, &|seconds| {
+            MsmFailover(MsmFailoverChange::Timeout { seconds })
+        }),
+        (100, &|ms| {
+            MsmFailover(MsmFailoverChange::Keepalive {
+                interval_ms: Some(ms),
+                misses: None,
+            })
+        }),
+        (3, &|n| {
+            MsmFailover(MsmFailoverChange::Keepalive {
+                interval_ms: None,
+                misses: Some(n),
+            })
+        }),
+        (250, &|ms| MsmFailover(MsmFailoverChange::Watchdog { ms })),
+        (2_000, &|ms| {
+            MsmFailover(MsmFailoverChange::Freshness { ms })
+        }),
+        (3_000, &|ms| MsmFailover(MsmFailoverChange::Lease { ms })),
+    ];
+    for (usual, change) in changes {
+        let (low, high) = range(&change(usual));
+        for taken in [low, high] {
+            let change = change(taken);
+            if let Err(error) = config.changed(std::slice::from_ref(&change)) {
+                panic!("{}: {error}", text(&change));
+            }
+        }
+        for refused in [low - 1, high + 1] {
+            let change = change(refused);
+            // 0 is a word of its own where it means never.
+            let never = matches!(text(&change).as_str(), "configure fdb agingtime 0");
+            assert!(
+                never || config.changed(std::slice::from_ref(&change)).is_err(),
+                "{}",
+                text(&change)
+            );
+        }
+    }
+    for (moves, within, taken) in [
+        (0, 1, true),
+        (1_000_000, 3_600, true),
+        (-1, 1, false),
+        (1_000_001, 1, false),
+        (5, 0, false),
+        (5, 3_601, false),
+    ] {
+        let change = damping(moves, within, 10);
+        assert_eq!(
+            config.changed(std::slice::from_ref(&change)).is_ok(),
+            taken,
+            "{}",
+            text(&change)
+        );
+        let understood = Line::split(&text(&change)).and_then(|line| parse(&line));
+        assert_eq!(understood.is_ok(), taken, "{}", text(&change));
+    }
 }

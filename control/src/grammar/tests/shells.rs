@@ -15,6 +15,7 @@ impl Live for Switch {
                 ("büro".into(), "a\tb\nc".into()),
             ],
             Source::Macs => vec![("02:00:00:00:00:01".into(), String::new())],
+            Source::Files => vec![("switch.yaml".into(), String::new())],
             _ => Vec::new(),
         }
     }
