@@ -12,7 +12,7 @@
 //! assert!(error.render().starts_with("show prots\n     ^^^^^\n\"prots\" is not understood"));
 //! ```
 //!
-//! The way of a line: [`Line::split`] into words, [`matcher`] over the [`automaton`] of all commands, [`Matched`] to the
+//! The way of a line: [`Line::split`] into words, `matcher` over the `automaton` of all commands, [`Matched`] to the
 //! command's handler, which makes an [`Action`]. Nothing here does I/O; what a switch knows comes through [`Live`].
 
 mod action;

@@ -66,7 +66,8 @@ const TYPING: &[&str] = &[
     "Keywords may be shortened as long as one command remains: sh msm is show msm-failover. Upper and lower case are one \
      in keywords. \"Quoted words\" are one word and never a keyword; \\\" and \\\\ stand for a quote and a backslash in \
      them. A # at the beginning of a word begins a comment.",
-    "In the syntax of commands, [a | b] is a choice, {a} may be left out, <a> stands for a value.",
+    "In the syntax of commands, [a | b] is a choice, {a} may be left out, {a | b} is a choice that may be left out, <a> \
+     stands for a value.",
     "A command that changes the configuration may end in confirmed <seconds>, 10 to 86400: the change is taken back after \
      that time unless confirm configuration follows.",
 ];

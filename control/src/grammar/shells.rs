@@ -106,7 +106,7 @@ _hitless() {
     for line in $lines; do
         if [[ $line == $'\tfiles' ]]; then
             files=1
-        else
+        elif [[ -n $line ]]; then
             candidates+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
         fi
     done

@@ -2,7 +2,7 @@
 //!
 //! - `word`: a keyword; `<name:KIND>`: an argument of a kind that [`super::kinds`] knows; `<name:30-300>`: a number;
 //!   `<name:KIND>...`: one or more of them;
-//! - `[a | b]`: one of them; `{a}`: may be left out;
+//! - `[a | b]`: one of them; `{a}`: may be left out; `{a | b}`: one of them, or none;
 //! - `(a & b & c)`: all of them, in any order. Those in braces may be left out, as in
 //!   `({vlan <vlan:VLAN>} & {port <port:PORT>})`.
 
@@ -146,8 +146,11 @@ impl Reader {
             return Ok(Node::AnyOrder(self.separated('&', ')')?));
         }
         if self.take('{') {
-            let inner = self.sequence()?;
-            self.expect('}')?;
+            let mut parts = self.separated('|', '}')?;
+            let inner = match parts.len() {
+                1 => parts.remove(0),
+                _ => Node::Choice(parts),
+            };
             return Ok(Node::Optional(Box::new(inner)));
         }
         if self.take('<') {
@@ -210,7 +213,14 @@ impl fmt::Display for Node {
                 joined(f, parts, " | ")?;
                 f.write_str("]")
             }
-            Self::Optional(inner) => write!(f, "{{{inner}}}"),
+            Self::Optional(inner) => {
+                f.write_str("{")?;
+                match &**inner {
+                    Self::Choice(parts) => joined(f, parts, " | ")?,
+                    inner => inner.fmt(f)?,
+                }
+                f.write_str("}")
+            }
         }
     }
 }

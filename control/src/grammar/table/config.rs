@@ -34,7 +34,7 @@ fn snmp(m: &Matched<'_>, change: fn(String) -> SnmpChange) -> Result<Action, Str
 
 pub(super) static COMMANDS: &[Command] = &[
     Command {
-        syntax: "show configuration {[primary | secondary]} {[yaml | commands]}",
+        syntax: "show configuration {primary | secondary} {yaml | commands}",
         help: "Show the running configuration, or a saved one",
         details: "As commands unless told otherwise.",
         seeds: &[26],
@@ -47,7 +47,7 @@ pub(super) static COMMANDS: &[Command] = &[
         ..COMMAND
     },
     Command {
-        syntax: "show configuration diff {[primary | secondary]}",
+        syntax: "show configuration diff {primary | secondary}",
         help: "Show what is changed but not saved",
         details: "The commands that make the running configuration out of the saved one: the one in use unless told \
                   otherwise.",
@@ -61,7 +61,7 @@ pub(super) static COMMANDS: &[Command] = &[
         ..COMMAND
     },
     Command {
-        syntax: "save {configuration} {[primary | secondary]}",
+        syntax: "save {configuration} {primary | secondary}",
         help: "Write the running configuration to a saved one",
         details: "To the one in use unless told otherwise. The one before is kept beside it.",
         words: &[("configuration", "The running configuration")],
@@ -109,7 +109,7 @@ pub(super) static COMMANDS: &[Command] = &[
         ..CONFIGURE
     },
     Command {
-        syntax: "upload configuration <file:FILE> {[yaml | commands]}",
+        syntax: "upload configuration <file:FILE> {yaml | commands}",
         help: "Write the running configuration to a file of your own",
         details: "As YAML, like the configuration file, unless told otherwise.",
         words: &[("configuration", "The running configuration")],

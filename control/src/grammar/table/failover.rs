@@ -5,8 +5,7 @@ use hitless_proto::config::{
 };
 
 use super::show::SLOTS;
-use super::{CONFIGURE, Command, OPERATE};
-use crate::grammar::Privilege;
+use super::{COMMAND, CONFIGURE, Command, OPERATE};
 use crate::grammar::{Action, Matched};
 use crate::northbound::api::{Fault, Request};
 
@@ -218,9 +217,8 @@ pub(super) static COMMANDS: &[Command] = &[
         help: "Compare master, standby and hardware, whole contents",
         words: &[("msm-failover", "Master, standby and hardware")],
         seeds: &[50],
-        privilege: Privilege::Read,
         handler: |_| Ok(Action::Ask(Request::CheckMsmFailover {})),
-        ..OPERATE
+        ..COMMAND
     },
     Command {
         syntax: "clear quarantine",

@@ -103,7 +103,7 @@ pub(super) static COMMANDS: &[Command] = &[
         ..CONFIGURE
     },
     Command {
-        syntax: "clear fdb ({vlan <vlan:VLAN>} & {port <port:PORT>} & {[mac <mac:MAC> | <mac:MAC>]})",
+        syntax: "clear fdb ({vlan <vlan:VLAN>} & {port <port:PORT>} & {mac <mac:MAC> | <mac:MAC>})",
         help: "Remove learned addresses; configured ones stay",
         details: "Filters may stand in any order; entries that match all of them are removed.",
         words: &[

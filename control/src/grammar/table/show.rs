@@ -50,7 +50,7 @@ pub(super) static COMMANDS: &[Command] = &[
         ..COMMAND
     },
     Command {
-        syntax: "show ports {[<ports:PORTS> | all]} {[statistics | utilization]}",
+        syntax: "show ports {<ports:PORTS> | all} {statistics | utilization}",
         help: "Show ports: all in a table, or one in detail",
         details: "With --every statistics and utilization are shown again and again, whoever is master.",
         words: &[
@@ -87,7 +87,7 @@ pub(super) static COMMANDS: &[Command] = &[
         ..COMMAND
     },
     Command {
-        syntax: "show fdb ({vlan <vlan:VLAN>} & {port <port:PORT>} & {[mac <mac:MAC> | <mac:MAC>]})",
+        syntax: "show fdb ({vlan <vlan:VLAN>} & {port <port:PORT>} & {mac <mac:MAC> | <mac:MAC>})",
         help: "Show addresses of the forwarding database",
         details: "Filters may stand in any order; entries that match all of them are shown.",
         words: &[

@@ -84,7 +84,7 @@ pub(super) static COMMANDS: &[Command] = &[
         ..CONFIGURE
     },
     Command {
-        syntax: "configure vlan <vlan:VLAN> add ports [<ports:PORTS> | all] {[tagged | untagged]}",
+        syntax: "configure vlan <vlan:VLAN> add ports [<ports:PORTS> | all] {tagged | untagged}",
         help: "Make ports members of a VLAN",
         details: "Untagged unless told otherwise. A port that is a member already changes from tagged to untagged, or \
                   back. A port has one untagged VLAN at most.",

@@ -30,6 +30,7 @@ fn syntaxes_are_whole_and_say_what_the_notation_says() {
         ("", "expected a word"),
         ("a [b", "expected ']'"),
         ("a {b]", "expected '}'"),
+        ("a {b | }", "expected a word"),
         ("a <b>", "expected ':'"),
         ("a <b:NOTHING>", "\"NOTHING\" is no kind"),
         ("a <b:9-1>", "is no kind"),

@@ -33,9 +33,9 @@ For admins only. May end in confirmed <seconds>, 10 to 86400.
 fn the_list_of_commands_that_begin_alike() {
     assert_eq!(
         page("show configuration"),
-        "show configuration {[primary | secondary]} {[yaml | commands]}
+        "show configuration {primary | secondary} {yaml | commands}
     Show the running configuration, or a saved one
-show configuration diff {[primary | secondary]}
+show configuration diff {primary | secondary}
     Show what is changed but not saved
 "
     );
