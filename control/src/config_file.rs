@@ -17,8 +17,8 @@ pub mod save;
 #[cfg(test)]
 mod tests;
 
-/// Largest configuration file, in bytes.
-pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Largest configuration file, in bytes: the largest configuration that the rules allow takes less.
+pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Flow collections (`[` and `{`) that may be open at once; a configuration nests four deep. The YAML parser's
 /// time grows with the square of this number before it looks at any limit of its own.

@@ -4,13 +4,19 @@
 //! The primary is the file given with `--config`; the secondary and the selection are beside it, with `.secondary` and
 //! `.selected` at the end of its name.
 
-use super::{ConfigError, load, save};
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
 use hitless_proto::config::{Config, ConfigBank};
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
 use tracing::warn;
+
+use super::save::{self, Disk, SaveError, Saved, Storage};
+use super::{ConfigError, load};
+
+/// Longest selection that is read, in bytes; a longer one is none.
+const MAX_SELECTION: u64 = 64;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -40,35 +46,43 @@ impl Banks {
         save::beside(&self.primary, ".selected")
     }
 
-    /// The bank in use. A selection that can not be read or says nothing is the primary.
+    /// The bank in use: the primary if none was selected. A selection that can not be read or says something else is
+    /// logged and taken for the primary.
     #[must_use]
     pub fn selected(&self) -> ConfigBank {
         let file = self.selection();
-        match fs::read_to_string(&file) {
-            Ok(text) => text.trim().parse().unwrap_or_else(|e| {
-                warn!(
-                    "{}: {e}; the primary configuration is taken",
-                    file.display()
-                );
-                ConfigBank::Primary
-            }),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => ConfigBank::Primary,
-            Err(e) => {
-                warn!(
-                    "{}: {e}; the primary configuration is taken",
-                    file.display()
-                );
-                ConfigBank::Primary
-            }
-        }
+        let why = match read_word(&file) {
+            Ok(word) => match word.trim_end().parse() {
+                Ok(bank) => return bank,
+                Err(e) => format!("{e}"),
+            },
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return ConfigBank::Primary,
+            Err(e) => e.to_string(),
+        };
+        warn!(
+            "{}: {why}; the primary configuration is taken, and `use configuration` selects one",
+            file.display()
+        );
+        ConfigBank::Primary
     }
 
-    /// Makes a bank the one in use, at one stroke.
+    /// Makes a bank the one in use, at one stroke. Whether it can be used is for the caller to see first.
     ///
     /// # Errors
-    /// What the system refused; the one before is in use then.
+    /// What the system refused; the bank before is in use then.
     pub fn select(&self, bank: ConfigBank) -> io::Result<()> {
-        save::replace_file(&self.selection(), format!("{bank}\n").as_bytes())
+        self.select_on(&mut Disk, bank)
+    }
+
+    fn select_on(&self, disk: &mut impl Storage, bank: ConfigBank) -> io::Result<()> {
+        let word = format!("{bank}\n");
+        save::put(disk, &self.selection(), word.as_bytes(), None)
+    }
+
+    /// The name of the switch by its primary configuration, if that can be read and this one has another.
+    fn other_switch(&self, config: &Config) -> Option<String> {
+        let ours = self.load(ConfigBank::Primary).ok()?.switch;
+        (ours != config.switch).then(|| ours.to_string())
     }
 
     /// Reads a bank.
@@ -79,25 +93,23 @@ impl Banks {
         load(&self.file(bank))
     }
 
-    /// Reads the bank in use; the primary if that is the secondary and can not be used. Which it was.
+    /// Reads the bank in use, and says which that was: the primary, with a line in the log, if it is the secondary
+    /// and that can not be used.
     ///
     /// # Errors
     /// If the primary can not be used.
     pub fn load_selected(&self) -> Result<(ConfigBank, Config), ConfigError> {
         if self.selected() == ConfigBank::Secondary {
-            let primary = self.load(ConfigBank::Primary);
-            let why = match (self.load(ConfigBank::Secondary), &primary) {
-                // Another name is another switch.
-                (Ok(config), Ok(primary)) if config.switch != primary.switch => {
-                    format!("it is of switch {}", config.switch)
-                }
-                (Ok(config), _) => return Ok((ConfigBank::Secondary, config)),
-                (Err(e), _) => e.to_string(),
+            let why = match self.load(ConfigBank::Secondary) {
+                Ok(config) => match self.other_switch(&config) {
+                    None => return Ok((ConfigBank::Secondary, config)),
+                    Some(ours) => format!("it is that of switch {}, not {ours}", config.switch),
+                },
+                Err(e) => e.to_string(),
             };
             warn!(
                 "the secondary configuration is selected and can not be used, so the primary is taken: {why}"
             );
-            return Ok((ConfigBank::Primary, primary?));
         }
         Ok((ConfigBank::Primary, self.load(ConfigBank::Primary)?))
     }
@@ -106,7 +118,24 @@ impl Banks {
     ///
     /// # Errors
     /// As [`save::write`].
-    pub fn save(&self, config: &Config, bank: ConfigBank) -> Result<save::Saved, save::SaveError> {
+    pub fn save(&self, config: &Config, bank: ConfigBank) -> Result<Saved, SaveError> {
         save::write(config, &self.file(bank))
     }
 }
+
+/// What a small file says. One that is no regular file is refused, so that nothing waits for it.
+fn read_word(file: &Path) -> io::Result<String> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(file)?;
+    if !opened.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut word = Vec::new();
+    opened.take(MAX_SELECTION).read_to_end(&mut word)?;
+    Ok(String::from_utf8_lossy(&word).into_owned())
+}
+
+#[cfg(test)]
+mod tests;

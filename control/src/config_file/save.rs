@@ -98,7 +98,7 @@ pub fn write(config: &Config, file: &Path) -> Result<Saved, SaveError> {
 }
 
 /// What saving does to a file system; each may be the last thing that the process does.
-trait Storage {
+pub(super) trait Storage {
     /// Makes a file, in the place of one of this name, with owner and mode of another one. Its contents are on
     /// disk afterwards.
     fn create(
@@ -116,7 +116,7 @@ trait Storage {
 }
 
 /// The real one.
-struct Disk;
+pub(super) struct Disk;
 
 impl Storage for Disk {
     fn create(
@@ -152,10 +152,9 @@ impl Storage for Disk {
 
     fn replace(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)?;
-        match to.parent() {
-            Some(directory) => File::open(directory)?.sync_all(),
-            None => Ok(()),
-        }
+        // A bare name is in the working directory.
+        let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     }
 
     fn remove(&mut self, file: &Path) -> io::Result<()> {
@@ -215,12 +214,7 @@ fn write_to(disk: &mut impl Storage, config: &Config, file: &Path) -> Result<Sav
 }
 
 /// Makes or replaces a file at one stroke.
-pub(super) fn replace_file(file: &Path, contents: &[u8]) -> io::Result<()> {
-    put(&mut Disk, file, contents, None)
-}
-
-/// Makes or replaces a file at one stroke.
-fn put(
+pub(super) fn put(
     disk: &mut impl Storage,
     file: &Path,
     contents: &[u8],
@@ -271,4 +265,4 @@ fn followed(file: &Path) -> io::Result<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -532,7 +532,7 @@ fn files_that_are_none() {
         .unwrap()
         .set_len(1 << 40)
         .unwrap();
-    assert!(error(&path("giant")).contains("giant: is larger than 4194304 bytes"));
+    assert!(error(&path("giant")).contains("giant: is larger than 16777216 bytes"));
     fs::write(path("latin1"), b"# caf\xc3\xa9\nswitch: caf\xe9\n").unwrap();
     assert!(error(&path("latin1")).contains("latin1:2:12: byte 0xe9 is not UTF-8"));
     fs::write(path("empty"), "").unwrap();

@@ -1,9 +1,13 @@
 //! Saving, cut short at every step.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
 
+use hitless_common::{Mac, PortNo, VlanId};
+use hitless_proto::config::{MAX_STATIC_ENTRIES, PortConfig, StaticTarget, VlanConfig};
+
 use super::*;
-use crate::config_file::{load, parse};
+use crate::config_file::{MAX_BYTES, load, parse};
 
 const OLD: &str = "switch: sw1 # by hand\nvlans: [{id: 10, name: blue}]\n";
 
@@ -35,10 +39,11 @@ fn names(dir: &Path) -> Vec<String> {
 
 /// The real disk under a process that dies: after a number of steps nothing is done any more, and the last one that
 /// writes gets only half of it written.
-struct Dying {
-    steps: usize,
+pub(in crate::config_file) struct Dying {
+    /// Those that are done.
+    pub steps: usize,
     /// Files can not be replaced, as mount points.
-    mounted: Option<PathBuf>,
+    pub mounted: Option<PathBuf>,
 }
 
 impl Dying {
@@ -265,4 +270,45 @@ fn what_the_system_refuses_is_said_with_a_remedy() {
             "{text}"
         );
     }
+}
+
+/// All that the rules allow at most, and as long as it can be written: as many ranges of ids as fit, lists of all
+/// ports, entries and names.
+#[test]
+fn the_largest_configuration_is_no_larger_than_what_is_read() {
+    let mut config = Config::factory("s".repeat(32).parse().unwrap());
+    config.vlans = (1..=4094)
+        .map(|id| {
+            let name = format!("{}{id:04}", "v".repeat(28)).parse().unwrap();
+            let mut vlan = VlanConfig::new(name);
+            vlan.mac_limit = Some(16_777_216);
+            vlan.loop_free_ports = Some(BTreeSet::new());
+            (VlanId::new(id).unwrap(), vlan)
+        })
+        .collect();
+    config.ports = PortNo::all()
+        .map(|number| {
+            let mut port = PortConfig::new(format!("{number:0>15}").parse().unwrap());
+            // Two of three: no range is shorter than its ids.
+            let ids = (1..=4094).filter(|id| id % 3 > 0);
+            port.tagged = ids.filter_map(VlanId::new).collect();
+            (number, port)
+        })
+        .collect();
+    for (&id, vlan) in &mut config.vlans {
+        let members = config.ports.iter().filter(|(_, port)| port.is_member(id));
+        vlan.loop_free_ports = Some(members.map(|(&number, _)| number).collect());
+    }
+    config.fdb.static_entries = (0..MAX_STATIC_ENTRIES as u64)
+        .map(|i| {
+            let mac = Mac::from_u64(0x02ff_ffff_0000 | i);
+            let port = PortNo::new(128).unwrap();
+            ((VlanId::new(4093).unwrap(), mac), StaticTarget::Port(port))
+        })
+        .collect();
+    let text = to_yaml(&config).unwrap();
+    assert!(text.len() < MAX_BYTES, "{} bytes", text.len());
+    // With the members of the third that are left, if each VLAN had all ports.
+    let longest = text.len() + (4094 / 3 + 1) * 128 * "  - 128\n".len();
+    assert!(longest < MAX_BYTES, "{longest} bytes");
 }

@@ -90,6 +90,23 @@ prop_compose! {
     }
 }
 
+/// A section with what YAML could take for something else.
+fn a_system() -> impl Strategy<Value = String> {
+    let sysname = proptest::option::of("[!-~]{1,20}");
+    let text = || proptest::option::of("[ -~]{0,40}");
+    (sysname, text(), text()).prop_map(|(sysname, syscontact, syslocation)| {
+        let values = [
+            ("sysname", sysname),
+            ("syscontact", syscontact),
+            ("syslocation", syslocation),
+        ];
+        let values = values.into_iter().filter_map(|(key, value)| {
+            value.map(|value| format!("{key}: '{}'", value.replace('\'', "''")))
+        });
+        format!("snmp: {{{}}}\n", values.collect::<Vec<_>>().join(", "))
+    })
+}
+
 /// The YAML of a correct configuration.
 fn a_configuration() -> impl Strategy<Value = String> {
     let vlans = proptest::collection::btree_map(1..=4094u16, a_vlan(), 1..40);
@@ -99,7 +116,7 @@ fn a_configuration() -> impl Strategy<Value = String> {
         let ports: Vec<_> = numbers.into_iter().map(|n| a_port(n, ids.clone())).collect();
         let holes = proptest::collection::btree_set((proptest::sample::select(ids), 0..1u64 << 40), 0..20);
         let fdb = (64..=16_777_216u32, prop_oneof![Just(0), 10..=1_000_000], 0..=1_000_000, 1..=3_600, 1..=86_400);
-        (ports, holes, fdb, a_failover()).prop_map(move |(ports, holes, (size, ageing, moves, within, hold), failover)| {
+        (ports, holes, fdb, a_failover(), a_system()).prop_map(move |(ports, holes, (size, ageing, moves, within, hold), failover, system)| {
             let mut text = format!("switch: \"{switch}\"\nfdb:\n  size: {size}\n  ageing_seconds: {ageing}\n");
             text += &format!("  damping: {{moves: {moves}, within_seconds: {within}, hold_seconds: {hold}}}\n  static:\n");
             for (vlan, mac) in &holes {
@@ -108,6 +125,7 @@ fn a_configuration() -> impl Strategy<Value = String> {
                 text += &format!("  - {{vlan: {vlan}, mac: \"{mac}\", blackhole: true}}\n");
             }
             text += &failover;
+            text += &system;
             text += "vlans:\n";
             let mut names = BTreeSet::new();
             for (id, (name, mac_limit, learning, loop_free)) in &vlans {
