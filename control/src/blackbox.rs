@@ -12,6 +12,7 @@ mod tests;
 pub use layout::{BYTES, ENTRIES, Kind};
 
 use crate::logbook::unix_ms;
+use hitless_boot::directory;
 use layout::{Input, Layout, SIZE};
 use memmap2::{MmapOptions, MmapRaw};
 use std::{
@@ -245,14 +246,14 @@ fn adopt(path: &Path) -> io::Result<MmapRaw> {
 /// full disk is an error here and no signal later.
 fn create(path: &Path) -> io::Result<MmapRaw> {
     if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
+        directory::make(directory, directory::PASSAGE)?;
     }
     let building = path.with_extension("new");
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o640)
+        .mode(directory::OWN_FILE)
         .open(&building)?;
     file.write_all(&Layout::empty())?;
     fs::rename(&building, path)?;

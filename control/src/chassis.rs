@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use hitless_boot::directory;
 use hitless_boot::slot::Slot;
 use hitless_boot::status::Status;
 use hitless_boot::sys;
@@ -83,7 +84,9 @@ pub fn run(options: &Options) -> Result<()> {
     let directory = Path::new(RUN_DIR).join(config.switch.as_str());
     let seat = |slot| Seat::new(options, slot, &directory);
     let seats = [seat(Slot::A)?, seat(Slot::B)?];
-    fs::create_dir_all(&directory).with_context(|| format!("make {}", directory.display()))?;
+    // Closed to others, who could take its lock.
+    directory::make(&directory, directory::PASSAGE)
+        .with_context(|| format!("make {}", directory.display()))?;
     let _lock = lock(&directory, config.switch.as_str())?;
     if std::process::id() == 1 {
         mount_bpffs()?;

@@ -14,6 +14,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
 
+use crate::directory;
 use crate::failure::Failure;
 use crate::line::{Cause, ToBoot, ToDaemon, ToPeer};
 use crate::log;
@@ -65,7 +66,8 @@ struct Boot {
 /// When the slot has a boot already, or the kernel refuses what nothing can be done without.
 pub fn run(options: Options) -> Result<(), Failure> {
     let directory = options.backplane.clone();
-    fs::create_dir_all(&directory).map_err(Failure::of(format!("make {}", directory.display())))?;
+    directory::make_missing(&directory)
+        .map_err(Failure::of(format!("make {}", directory.display())))?;
     let lock = lock(&lock_path(&directory, options.slot))?;
     let socket = neighbour::socket_path(&directory, options.slot);
     let mut boot = Boot {
@@ -106,11 +108,7 @@ fn lock_path(backplane: &Path, slot: Slot) -> PathBuf {
 fn lock(path: &Path) -> Result<Flock<File>, Failure> {
     let what = || format!("lock {}", path.display());
     loop {
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(Failure::of(what()))?;
+        let file = directory::open_lock(path).map_err(Failure::of(what()))?;
         let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => file,
             Err((_, Errno::EWOULDBLOCK)) => {

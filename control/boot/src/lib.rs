@@ -9,6 +9,7 @@
 //! connects; `backplane-<slot>.lock`, held while the boot lives; `status-<slot>`, what [`status`] tells.
 
 pub mod boot;
+pub mod directory;
 pub mod failure;
 pub mod line;
 pub mod log;

@@ -1,9 +1,10 @@
-//! What the boot of a slot tells everybody: a file with a word and its value on each line, replaced as a whole.
+//! What the boot of a slot tells its owner: a file with a word and its value on each line, replaced as a whole.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use crate::directory;
 use crate::slot::Slot;
 
 /// A slot's boot and module.
@@ -33,7 +34,7 @@ impl Status {
     pub fn write(&self, backplane: &Path, slot: Slot) -> io::Result<()> {
         let path = path(backplane, slot);
         let new = path.with_extension("new");
-        fs::write(&new, self.text())?;
+        directory::write(&new, self.text().as_bytes())?;
         fs::rename(&new, &path)
     }
 

@@ -21,6 +21,7 @@ use hitless::{
     },
     run::{self, End},
 };
+use hitless_boot::directory;
 use hitless_ha::slot::ModuleSlot;
 use hitless_proto::config::Config;
 use std::{
@@ -181,7 +182,8 @@ async fn module(
 ) -> Result<ExitCode> {
     let socket = socket_path(Path::new(RUN_DIR), &config.switch);
     let run_dir = socket.parent().context("the run directory")?.to_path_buf();
-    std::fs::create_dir_all(&run_dir).with_context(|| format!("make {}", run_dir.display()))?;
+    directory::make(&run_dir, directory::PASSAGE)
+        .with_context(|| format!("make {}", run_dir.display()))?;
     logbook.open(&run_dir);
     let backplane = Backplane::from_env()?.map(Rc::new);
     if let Some(backplane) = &backplane {
@@ -271,7 +273,7 @@ async fn module(
 /// Makes the control socket, and its directory if need be.
 fn control_socket(path: &Path, access: &Access) -> Result<Server> {
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)
+        directory::make(directory, directory::PASSAGE)
             .with_context(|| format!("make {}", directory.display()))?;
     }
     Ok(Server::bind(path, access.clone())?)

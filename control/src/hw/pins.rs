@@ -2,6 +2,7 @@
 
 use super::{HwError, sys};
 use aya::maps::{Map, MapData, MapInfo, MapType};
+use hitless_boot::directory;
 use hitless_common::{
     limits::{MAX_PORTS, PORT_SLOTS},
     map::{
@@ -155,7 +156,8 @@ impl SwitchDir {
     /// [`HwError::Busy`] if another process holds the lock; else what the kernel says.
     pub fn lock(switch: &str) -> Result<Self, HwError> {
         let path = Path::new(BPFFS).join("hitless").join(switch);
-        fs::create_dir_all(&path).map_err(|source| HwError::Io {
+        // Whoever could open it could take the lock, and no module would become master.
+        directory::make(&path, directory::OWN_DIRECTORY).map_err(|source| HwError::Io {
             what: format!("make {}", path.display()),
             source,
         })?;

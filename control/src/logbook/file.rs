@@ -3,6 +3,7 @@
 //! The file is opened for each line, so nobody ever holds one that was renamed long ago. A new one gets its first
 //! line, with its number, before it gets its name, and the name only if nobody else has made one meanwhile.
 
+use hitless_boot::directory::{self, OWN_FILE, PASSAGE};
 use hitless_ha::slot::ModuleSlot;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 use serde::{Deserialize, Serialize};
@@ -116,7 +117,7 @@ impl LogFile {
         let _alone = self.beginning.lock();
         let directory = self.path.parent().unwrap_or(Path::new("."));
         if !directory.exists() {
-            fs::create_dir_all(directory)?;
+            directory::make(directory, PASSAGE)?;
         }
         let before = File::open(previous(directory)).map_or(0, number);
         let header = Header {
@@ -128,7 +129,7 @@ impl LogFile {
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o640)
+            .mode(OWN_FILE)
             .open(&self.building)?;
         file.write_all(&line)?;
         match renameat2(

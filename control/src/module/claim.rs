@@ -1,6 +1,7 @@
 //! Locks in the run directory that die with their holder: the right to a slot, and to a master's place.
 
 use anyhow::{Context, Result};
+use hitless_boot::directory;
 use nix::fcntl::{Flock, FlockArg};
 use std::{fs::File, io, path::Path};
 
@@ -16,11 +17,8 @@ impl Claim {
     /// If the file can not be made or locked.
     pub fn stake(run_dir: &Path, name: &str) -> Result<Option<Self>> {
         let path = run_dir.join(name);
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("open {}", path.display()))?;
+        let file =
+            directory::open_lock(&path).with_context(|| format!("open {}", path.display()))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Some(Self { _lock: lock })),
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),

@@ -1,5 +1,6 @@
 //! The failovers of a switch, in a file that outlives every module: counts by cause, and the last one.
 
+use hitless_boot::directory;
 use hitless_ha::{cause::Cause, slot::ModuleSlot};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -98,7 +99,7 @@ impl History {
         let new = self.file.with_extension("new");
         let written = serde_json::to_vec(&self.contents)
             .map_err(io::Error::other)
-            .and_then(|bytes| fs::write(&new, bytes))
+            .and_then(|bytes| directory::write(&new, &bytes))
             .and_then(|()| fs::rename(&new, &self.file));
         if let Err(e) = written {
             warn!(file = %self.file.display(), "the history of failovers can not be written: {e}");
