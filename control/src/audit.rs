@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use crate::grammar;
 use crate::logbook::printable;
 use crate::northbound::access::Peer;
 use crate::northbound::api::{ApiError, Request, Response};
@@ -66,11 +67,19 @@ impl Record {
     }
 }
 
-/// A command as it was typed, cut to [`MAX_COMMAND`].
+/// A request as it would be typed, cut to [`MAX_COMMAND`].
 #[must_use]
 pub fn command(request: &Request) -> String {
-    let text = serde_json::to_string(request).unwrap_or_default();
-    cut(&printable(&text), MAX_COMMAND)
+    let line = grammar::command_line(request)
+        // No command asks for it, but some other program did.
+        .unwrap_or_else(|| serde_json::to_string(request).unwrap_or_default());
+    let line = cut(&printable(&line), MAX_COMMAND);
+    match request {
+        Request::Configure { changes, .. } if changes.len() > 1 => {
+            format!("{} changes: {line}", changes.len())
+        }
+        _ => line,
+    }
 }
 
 fn outcome(refused: Option<&ApiError>) -> String {
@@ -171,3 +180,6 @@ impl Attempts {
         Some(std::mem::take(&mut told.untold))
     }
 }
+
+#[cfg(test)]
+mod tests;

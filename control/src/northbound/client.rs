@@ -1,7 +1,9 @@
 //! The asking end of the control socket, blocking. For the command line, and for tests.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use hitless_common::{Mac, PortNo};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt};
 use nix::sys::time::TimeVal;
+use nix::unistd::{Gid, Group};
 
 use super::api::{ApiError, FdbPage, FdbRow, MAX_FDB_PAGE, Reply, Request, Response, VlanRef};
 
@@ -96,6 +99,26 @@ pub(super) fn open(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
+/// An error of connecting; one of permissions says who may connect.
+fn with_advice(path: &Path, error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error;
+    }
+    let socket = fs::symlink_metadata(path);
+    let who = match socket.map(|socket| (socket.gid(), socket.mode() & 0o020 != 0)) {
+        Ok((gid, true)) => {
+            let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+            let group = group.map_or_else(|| gid.to_string(), |group| group.name);
+            format!(
+                "root and members of group {group} may; who was added to the group has to log in again"
+            )
+        }
+        // It is for its owner alone, or even the way to it is closed.
+        _ => "only root may".into(),
+    };
+    io::Error::new(error.kind(), format!("permission denied; {who}"))
+}
+
 /// A connection to a switch.
 #[derive(Debug)]
 pub struct Client {
@@ -119,6 +142,7 @@ impl Client {
     /// As [`Client::connect`].
     pub fn connect_within(path: &Path, patience: Duration) -> Result<Self, ClientError> {
         let stream = open(path, patience).map_err(|source| {
+            let source = with_advice(path, source);
             let path = path.to_path_buf();
             match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {

@@ -17,6 +17,8 @@ use super::*;
 /// Entries of the stand-in's FDB.
 const ROWS: u64 = 10_000;
 
+mod access;
+
 /// The stand-in: knows its version and an FDB of [`ROWS`], refuses the rest, drops `clear hardware`, and leaves
 /// `delete fdbentry` to [`Served::held`].
 fn answer(request: &Request) -> Option<Response> {
@@ -52,15 +54,21 @@ fn access() -> Access {
 struct Served {
     dir: TempDir,
     /// What is to be answered by the test.
-    held: std::sync::mpsc::Receiver<Asker>,
+    held: std::sync::Mutex<std::sync::mpsc::Receiver<Asker>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Served {
     fn start(change: impl FnOnce(&mut Server)) -> Self {
+        Self::start_with(access(), change)
+    }
+
+    fn start_with(access: Access, change: impl FnOnce(&mut Server)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut server = Server::bind(&dir.path().join("control.sock"), access()).unwrap();
+        // Others reach the socket, as they do in the run directory.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let mut server = Server::bind(&dir.path().join("control.sock"), access).unwrap();
         change(&mut server);
         let (stop, stopped) = oneshot::channel();
         let (hold, held) = std::sync::mpsc::channel();
@@ -87,7 +95,7 @@ impl Served {
         });
         Self {
             dir,
-            held,
+            held: held.into(),
             stop: Some(stop),
             thread: Some(thread),
         }
@@ -282,7 +290,7 @@ fn while_all_are_being_answered_newcomers_wait() {
     let line = serde_json::to_string(&request).unwrap() + "\n";
     let mut held = served.stream();
     held.write_all(line.as_bytes()).unwrap();
-    let answer = served.held.recv().unwrap();
+    let answer = served.held.lock().unwrap().recv().unwrap();
     // The first newcomer waits, the second is told that there are too many.
     let mut first = served.stream();
     first
