@@ -4,7 +4,7 @@ use super::{Module, primary::Primary, tasks};
 use crate::{
     hw::{boot_seconds, monotonic_nanoseconds},
     logbook,
-    master::Master,
+    master::{Master, Rollback},
     northbound::{
         access::Peer,
         api::{
@@ -60,11 +60,11 @@ impl Module {
             uid: peer.uid,
             // Whoever may nothing is not heard.
             privilege: peer.privilege.unwrap_or(Privilege::ReadOnly),
-            sysname: switch.to_string(),
+            sysname: master.config.snmp.sysname.to_string(),
             switch,
             slot: self.slot,
             unsaved: master.unsaved,
-            rollback_seconds: None,
+            rollback_seconds: master.rollback.as_ref().map(Rollback::seconds_left),
         }
     }
 }
