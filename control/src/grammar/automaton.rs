@@ -4,9 +4,10 @@
 use std::sync::LazyLock;
 
 use super::Privilege;
-use super::kinds;
+use super::kinds::Kind;
 use super::syntax::{Argument, Node};
 use super::table::{self, Command};
+use crate::northbound::api::CONFIRM_SECONDS;
 
 /// What stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,10 +216,12 @@ impl Command {
     /// The syntax with what commands of its privilege may end in.
     pub(super) fn whole(&self) -> Node {
         let node = self.node();
-        let Some(kind) =
-            kinds::named("10-86400").filter(|_| self.privilege == Privilege::Configure)
-        else {
+        if self.privilege != Privilege::Configure {
             return node;
+        }
+        let kind = Kind::Number {
+            low: (*CONFIRM_SECONDS.start()).into(),
+            high: (*CONFIRM_SECONDS.end()).into(),
         };
         let seconds = Argument {
             name: CONFIRMED,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::grammar::table;
+use crate::northbound::api::{CONFIRM_SECONDS, MAX_LOG_PAGE};
 
 fn page(line: &str) -> String {
     help_page(&Line::split(line).unwrap()).unwrap_or_else(|error| panic!("{error}"))
@@ -102,4 +103,15 @@ fn a_line_of_the_manual_is_no_request_by_accident() {
         }
         assert!(!line.starts_with('\'') && !line.is_empty(), "{line:?}");
     }
+}
+
+#[test]
+fn limits_are_those_of_the_api() {
+    let (low, high) = (CONFIRM_SECONDS.start(), CONFIRM_SECONDS.end());
+    let seconds = format!("confirmed <seconds>, {low} to {high}");
+    assert!(page("create vlan").contains(&seconds));
+    assert!(
+        generate(Generated::Reference).contains(&seconds.replace('<', "\\<").replace('>', "\\>"))
+    );
+    assert!(page("show log").contains(&format!("Lines at most: 1 to {MAX_LOG_PAGE}\n")));
 }
