@@ -113,7 +113,31 @@ proptest! {
                     prop_assert_eq!(after.vlans.get(id), Some(vlan));
                 }
             }
-            ConfigChange::DeleteVlan { .. } | ConfigChange::UnconfigurePorts { .. } => {}
+            ConfigChange::DeleteVlan { vlan } => {
+                let vlan = vlan.resolve(&before).unwrap();
+                let mut others = before.clone();
+                others.vlans.remove(&vlan);
+                for port in others.ports.values_mut() {
+                    port.untagged = port.untagged.filter(|&id| id != vlan);
+                    port.tagged.remove(&vlan);
+                }
+                others.fdb.static_entries.retain(|&(id, _), _| id != vlan);
+                prop_assert_eq!(&after, &others);
+            }
+            ConfigChange::UnconfigurePorts { .. } => {
+                let mut others = before.clone();
+                others.ports.retain(|number, _| after.ports.contains_key(number));
+                for vlan in others.vlans.values_mut() {
+                    if let Some(ports) = &mut vlan.loop_free_ports {
+                        ports.retain(|number| after.ports.contains_key(number));
+                    }
+                }
+                others.fdb.static_entries.retain(|_, target| match target {
+                    StaticTarget::Port(number) => after.ports.contains_key(number),
+                    StaticTarget::Blackhole => true,
+                });
+                prop_assert_eq!(&after, &others);
+            }
             _ => {
                 prop_assert_eq!(members(&after), members(&before));
                 prop_assert_eq!(entries(&after), entries(&before));

@@ -323,7 +323,7 @@ fn values_out_of_range_name_thing_value_and_rule() {
         ),
         (
             vlan(json!({"loop-free-ports": {"ports": "1"}})),
-            "port 1 is no member of VLAN 20",
+            "port 1 is no member of VLAN 20; `configure vlan 20 add ports 1`",
         ),
     ] {
         refused(&base, change, &[words]);
