@@ -2,12 +2,13 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use super::Failure;
+use super::failure::Failure;
+use super::session::Session;
 use super::target::Target;
 
 /// Goes on if the operator agrees to what the warning says, or did so with `--yes`.
-pub(super) fn confirm(command: &str, warning: &str, yes: bool) -> Result<(), Failure> {
-    if yes {
+pub(super) fn confirm(session: &Session, command: &str, warning: &str) -> Result<(), Failure> {
+    if session.options.yes {
         return Ok(());
     }
     let stdin = io::stdin();
@@ -16,17 +17,30 @@ pub(super) fn confirm(command: &str, warning: &str, yes: bool) -> Result<(), Fai
             "{command} asks first, but there is no terminal to ask at; say --yes if you mean it.\n{warning}"
         )));
     }
-    if agreed(warning, &mut stdin.lock(), &mut io::stderr())? {
+    let may_answer = || match &session.interrupts {
+        Some(interrupts) => interrupts.wait_for_input(),
+        None => true,
+    };
+    if agreed(warning, may_answer, &mut stdin.lock(), &mut io::stderr())? {
         Ok(())
     } else {
         Err(Failure::Declined)
     }
 }
 
-/// Warns and asks. Anything but `y` and `yes` is no.
-fn agreed(warning: &str, input: &mut impl BufRead, output: &mut impl Write) -> io::Result<bool> {
+/// Warns and asks. Anything but `y` and `yes` is no, and so is Ctrl-C.
+fn agreed(
+    warning: &str,
+    may_answer: impl FnOnce() -> bool,
+    input: &mut impl BufRead,
+    output: &mut impl Write,
+) -> io::Result<bool> {
     write!(output, "{warning}\nGo on? [y/N] ")?;
     output.flush()?;
+    if !may_answer() {
+        writeln!(output)?;
+        return Ok(false);
+    }
     let mut answer = String::new();
     input.read_line(&mut answer)?;
     Ok(matches!(
@@ -60,7 +74,7 @@ mod tests {
         ] {
             let mut asked = Vec::new();
             assert_eq!(
-                agreed("It stops.", &mut answer.as_bytes(), &mut asked).unwrap(),
+                agreed("It stops.", || true, &mut answer.as_bytes(), &mut asked).unwrap(),
                 agrees,
                 "{answer:?}"
             );
@@ -72,8 +86,22 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupted_question_is_answered_no() {
+        let mut asked = Vec::new();
+        assert!(!agreed("It stops.", || false, &mut "yes\n".as_bytes(), &mut asked).unwrap());
+    }
+
+    #[test]
     fn yes_is_not_asked_again() {
-        confirm("clear hardware", "It stops.", true).unwrap();
+        let switch = crate::cli::fake::Switch::new(vec![vec![crate::cli::fake::Act::Die]]);
+        let mut session = switch.session("--yes");
+        confirm(&session, "clear hardware", "It stops.").unwrap();
+        session.options.yes = false;
+        // Tests have no terminal.
+        if !io::stdin().is_terminal() {
+            let failure = confirm(&session, "clear hardware", "It stops.").unwrap_err();
+            assert_eq!(failure.exit_code(), 2);
+        }
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::confirm::{confirm, switch_name};
-use super::{Failure, Session, render};
+use super::failure::Failure;
+use super::render;
+use super::session::Session;
 use crate::northbound::api::{ModuleRole, ModuleSlot, MsmFailoverInfo, Reply, Request};
 
 impl Session {
@@ -28,7 +30,6 @@ impl Session {
         &mut self,
         slot: ModuleSlot,
         hard_reset: bool,
-        yes: bool,
         output: &mut impl Write,
     ) -> Result<(), Failure> {
         if hard_reset {
@@ -38,7 +39,7 @@ impl Session {
                  briefly\ninterrupted, you will experience some traffic loss, and a hitless upgrade does not occur.",
                 switch_name(&self.follower.target)
             );
-            confirm("reboot slot with hard-reset", &warning, yes)?;
+            confirm(self, "reboot slot with hard-reset", &warning)?;
         }
         let before = self.follower.modules()?;
         let was_master = before

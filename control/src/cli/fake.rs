@@ -8,17 +8,18 @@ use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
 
-use super::follow::Follower;
+use super::command;
+use super::failure::Failure;
+use super::options::{self, Options, Said};
 use super::render::Style;
+use super::session::Session;
 use super::target::Target;
-use super::{Failure, Session, run};
-use crate::cli::grammar::Arguments;
+use crate::grammar::Line;
 use crate::northbound::api::{
     ApiError, Cause, CheckpointLag, ErrorKind, FailoverInfo, FailoverTimer, LeaseInfo, LeaseState,
     ModuleRole, ModuleSlot, ModuleStatus, MsmFailoverInfo, MsmFailoverSettings, Reason, Reply,
     Response, SubState, SubsystemStatus, TransferInfo,
 };
-use clap::Parser;
 use hitless_proto::config::MsmFailoverConfig;
 
 /// What a master does about a request.
@@ -67,8 +68,8 @@ impl Switch {
     /// Runs a command to its end. Gives back what it printed and what each master was asked.
     pub fn run(self, line: &str) -> Outcome {
         let (mut output, mut errors) = (Vec::new(), Vec::new());
-        let arguments = parsed(line, &self.socket());
-        let result = run(arguments, Style::Plain, &mut output, &mut errors);
+        let (options, line) = parsed(line, &self.socket());
+        let result = command(options, &line, Style::Plain, &mut output, &mut errors);
         self.end(result, output, errors)
     }
 
@@ -81,16 +82,18 @@ impl Switch {
         }
     }
 
-    pub fn session(&self, style: Style, json: bool) -> Session {
+    /// Options that lead to it.
+    pub fn options(&self, line: &str) -> Options {
+        parsed(line, &self.socket()).0
+    }
+
+    /// A session with it, with these options.
+    pub fn session(&self, line: &str) -> Session {
         let target = Target {
             switch: Some("sw1".parse().unwrap()),
             socket: self.socket(),
         };
-        Session {
-            follower: Follower::new(target, std::time::Duration::from_secs(30)),
-            style,
-            json,
-        }
+        Session::with(target, self.options(line), Style::Plain)
     }
 }
 
@@ -185,9 +188,14 @@ fn next_request(
     }
 }
 
-pub(super) fn parsed(line: &str, socket: &Path) -> Arguments {
-    let words = ["hitless", "--socket", socket.to_str().unwrap()];
-    Arguments::try_parse_from(words.into_iter().chain(line.split_whitespace())).unwrap()
+/// Options and words of a command line, asked at that socket.
+pub(super) fn parsed(line: &str, socket: &Path) -> (Options, Line) {
+    let words = ["--socket", socket.to_str().unwrap()];
+    let words = words.into_iter().chain(line.split_whitespace());
+    match options::of_program(words.map(String::from).collect()).unwrap() {
+        Said::Command(options, line) => (options, line),
+        Said::Chassis(_) => panic!("{line} is no command to a switch"),
+    }
 }
 
 /// Two modules of which the one in this slot is the master, after a failover if it is not the first.

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,12 @@ use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use serde::Serialize;
 
-use super::Failure;
+use super::failure::Failure;
+use super::shell::Interrupts;
 use super::target::Target;
 use crate::northbound::api::{
     ApiError, ErrorKind, FailoverInfo, ModuleRole, ModuleSlot, MsmFailoverInfo, Reply, Request,
+    SessionInfo,
 };
 use crate::northbound::client::{Client, ClientError};
 
@@ -62,6 +65,12 @@ pub(super) struct Follower {
     /// The master that answered last, if that was asked for.
     master: Option<Master>,
     changes: Vec<MasterChange>,
+    /// Where the master was at the last glance.
+    slot: Option<ModuleSlot>,
+    /// Nobody took over while somebody could wait for it.
+    gave_up: bool,
+    /// Ctrl-C ends the search.
+    pub interrupts: Option<Rc<Interrupts>>,
 }
 
 impl Follower {
@@ -74,6 +83,58 @@ impl Follower {
             lost: None,
             master: None,
             changes: Vec::new(),
+            slot: None,
+            gave_up: false,
+            interrupts: None,
+        }
+    }
+
+    /// How long to look for a master from now on.
+    pub fn set_wait(&mut self, wait: Duration) {
+        self.wait = wait;
+    }
+
+    /// Lets the connection go: whoever sits at a prompt takes no place away from others.
+    pub fn rest(&mut self) {
+        self.client = None;
+    }
+
+    /// What a prompt shows, without waiting longer than this for anybody. `None`: there is no master, or it does not
+    /// answer.
+    pub fn glance(&mut self, patience: Duration) -> Option<SessionInfo> {
+        // The one that was answered last may be told to make room for others meanwhile.
+        self.rest();
+        let look = |path| {
+            let mut client = Client::connect_within(path, patience)?;
+            match client.call(&Request::ShowSession {})? {
+                Reply::Session(info) => Ok((client, info)),
+                other => Err(client.unexpected(&other)),
+            }
+        };
+        match look(&self.target.socket) {
+            Ok((client, info)) => {
+                let lost = self.lost.take();
+                self.gave_up = false;
+                let slot = self.slot.replace(info.slot);
+                if slot != Some(info.slot) || lost.is_some() {
+                    self.client = Some(client);
+                    if slot.is_none() && lost.is_none() {
+                        // To know another one from it.
+                        let first = self.client.as_mut().map(modules);
+                        self.master = first.and_then(Result::ok).map(|info| Master::of(&info));
+                    } else {
+                        self.note_change(lost.map(|lost| lost.elapsed()).unwrap_or_default());
+                    }
+                    self.client = None;
+                }
+                Some(info)
+            }
+            Err(error) => {
+                if went_away(&error) && self.slot.is_some() {
+                    self.lost.get_or_insert_with(Instant::now);
+                }
+                None
+            }
         }
     }
 
@@ -93,6 +154,7 @@ impl Follower {
             match ask(&mut client) {
                 Ok(answer) => {
                     self.client = Some(client);
+                    self.gave_up = false;
                     if let Some(lost) = self.lost.take() {
                         self.note_change(lost.elapsed());
                     }
@@ -151,7 +213,7 @@ impl Follower {
                     self.wait.as_secs_f32()
                 )));
             }
-            thread::sleep(RETRY);
+            self.retry()?;
         }
     }
 
@@ -173,7 +235,8 @@ impl Follower {
                 Err(error) => error,
             };
             // Nobody was there, and nobody is about to take over.
-            let hopeless = self.lost.is_none() && !is_attended(&self.target.socket);
+            let expected = self.lost.is_some() && !self.gave_up;
+            let hopeless = !expected && !is_attended(&self.target.socket);
             if !went_away(&error) || hopeless {
                 return Err(self.target.explain(error));
             }
@@ -182,17 +245,29 @@ impl Follower {
     }
 
     /// Waits a moment, or gives up.
-    fn pause(&self, began: &mut Option<Instant>, error: ClientError) -> Result<(), Failure> {
+    fn pause(&mut self, began: &mut Option<Instant>, error: ClientError) -> Result<(), Failure> {
         let began = *began.get_or_insert_with(Instant::now);
         if began.elapsed() >= self.wait {
+            self.gave_up = true;
             return Err(Failure::Unreachable(format!(
                 "no master answered for {} s: {}",
                 self.wait.as_secs_f32(),
                 self.target.explain(error)
             )));
         }
-        thread::sleep(RETRY);
-        Ok(())
+        self.retry()
+    }
+
+    /// Waits between two looks.
+    fn retry(&self) -> Result<(), Failure> {
+        match &self.interrupts {
+            Some(interrupts) if !interrupts.sleep(RETRY) => Err(Failure::Stopped),
+            Some(_) => Ok(()),
+            None => {
+                thread::sleep(RETRY);
+                Ok(())
+            }
+        }
     }
 
     /// Finds out what happened, if the new master knows. Trouble with that is no failure of what was asked.
@@ -201,7 +276,8 @@ impl Follower {
             return;
         };
         let master = Master::of(&info);
-        if self.master.replace(master) == Some(master) {
+        let known = self.master.replace(master);
+        if known == Some(master) {
             return;
         }
         self.changes.push(MasterChange {
@@ -257,10 +333,12 @@ fn listens(path: &Path) -> bool {
 /// What an operator should know who does not know whether a command was carried out.
 fn interrupted(request: &Request) -> String {
     let look_at = match request {
-        Request::ClearFdb { .. }
-        | Request::CreateFdbEntry { .. }
-        | Request::DeleteFdbEntry { .. } => "hitless show fdb",
-        Request::Save {} => "hitless show switch",
+        Request::ClearFdb { .. } => "hitless show fdb",
+        Request::Save { .. } => "hitless show switch",
+        Request::Configure { .. }
+        | Request::ReplaceConfiguration { .. }
+        | Request::ConfirmConfiguration {}
+        | Request::RollbackConfiguration {} => "hitless show configuration",
         _ => "hitless show msm-failover",
     };
     format!(

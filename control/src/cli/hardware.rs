@@ -4,8 +4,9 @@ use std::fs;
 
 use hitless_proto::config::SwitchName;
 
-use super::Failure;
 use super::confirm::{confirm, switch_name};
+use super::failure::Failure;
+use super::session::Session;
 use super::target::Target;
 use crate::hw::HwError;
 use crate::hw::pins::{self, Removed};
@@ -13,13 +14,13 @@ use crate::northbound::api::{ApiError, ErrorKind, Reply, Request};
 use crate::northbound::client::{Client, ClientError};
 
 /// Takes the hardware down after asking, and says how many pins were taken away.
-pub(super) fn clear(target: &Target, yes: bool) -> Result<u64, Failure> {
+pub(super) fn clear(session: &Session, target: &Target) -> Result<u64, Failure> {
     let warning = format!(
         "This takes down the data path of {}: forwarding stops on every port, and the forwarding\n\
          database and all counters are lost. hitlessd ends too.",
         switch_name(target)
     );
-    confirm("clear hardware", &warning, yes)?;
+    confirm(session, "clear hardware", &warning)?;
     match Client::connect(&target.socket) {
         Ok(mut client) => match client.call(&Request::ClearHardware {}) {
             Ok(Reply::HardwareCleared { pins }) => Ok(pins),

@@ -1,15 +1,18 @@
 //! Views that go on until they are interrupted, whoever is master meanwhile.
 
 use std::io::Write;
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::confirm::switch_name;
-use super::grammar::{LogArguments, Question};
+use super::failure::Failure;
 use super::render::{self, Style};
-use super::{Failure, Session};
+use super::session::Session;
+use super::shell::Interrupts;
+use crate::grammar::{Action, LogQuery};
 use crate::northbound::api::{LogPage, Reply, Request};
 use crate::northbound::client::{Client, ClientError};
 
@@ -28,11 +31,30 @@ pub(super) trait Pace {
     fn next(&mut self) -> bool;
 }
 
-/// For ever, at an interval.
-impl Pace for Duration {
+/// At an interval: until Ctrl-C in the shell, for ever outside of it.
+pub(super) struct Every {
+    interval: Duration,
+    interrupts: Option<Rc<Interrupts>>,
+}
+
+impl Every {
+    pub fn new(interval: Duration, interrupts: Option<Rc<Interrupts>>) -> Self {
+        Self {
+            interval,
+            interrupts,
+        }
+    }
+}
+
+impl Pace for Every {
     fn next(&mut self) -> bool {
-        thread::sleep(*self);
-        true
+        match &self.interrupts {
+            Some(interrupts) => interrupts.sleep(self.interval),
+            None => {
+                thread::sleep(self.interval);
+                true
+            }
+        }
     }
 }
 
@@ -40,20 +62,21 @@ impl Session {
     /// Shows the answer again and again.
     pub(super) fn live(
         &mut self,
-        question: &Question,
+        action: &Action,
         mut pace: impl Pace,
         output: &mut impl Write,
     ) -> Result<(), Failure> {
         // The master to begin with, so that another one is noticed.
         let _ = self.follower.modules();
+        self.looked = None;
         let mut notices: Vec<String> = Vec::new();
         let mut page = Vec::new();
         let mut answered = false;
         loop {
             page.clear();
-            let failure = self.ask(question, &mut page).err();
+            let failure = self.once(action, None, &mut page).err();
             for change in self.follower.take_changes() {
-                if self.json {
+                if self.options.json {
                     self.print(output, &json!({"notice": change}), String::new)?;
                 }
                 notices.push(render::modules::change(&change));
@@ -62,9 +85,10 @@ impl Session {
                 None => answered = true,
                 // A view that has begun goes on when there is no master for a while.
                 Some(Failure::Unreachable(_)) if answered => {}
+                Some(Failure::Stopped) => return Ok(()),
                 Some(_) => return failure.map_or(Ok(()), Err),
             }
-            if self.json {
+            if self.options.json {
                 if let Some(failure) = &failure {
                     self.print(output, &failure.to_json(), String::new)?;
                 }
@@ -111,17 +135,17 @@ impl Session {
         Ok(())
     }
 
-    /// `show log --follow`: lines as they come.
+    /// `show log follow`: lines as they come.
     pub(super) fn follow_log(
         &mut self,
-        arguments: &LogArguments,
+        query: &LogQuery,
         mut pace: impl Pace,
         output: &mut impl Write,
     ) -> Result<(), Failure> {
         let _ = self.follower.modules();
         let mut since = None;
         loop {
-            let request = arguments.request(since);
+            let request = query.request(since);
             let result = self.follower.show(|client| log(client, &request));
             for change in self.follower.take_changes() {
                 self.print(output, &json!({"notice": change}), || {
@@ -131,7 +155,7 @@ impl Session {
             match result {
                 Ok(page) => {
                     for line in &page.lines {
-                        if self.json {
+                        if self.options.json {
                             serde_json::to_writer(&mut *output, line)
                                 .map_err(std::io::Error::from)?;
                             writeln!(output)?;
@@ -148,6 +172,7 @@ impl Session {
                         || format!("{text}\n"),
                     )?;
                 }
+                Err(Failure::Stopped) => return Ok(()),
                 Err(failure) => return Err(failure),
             }
             output.flush()?;

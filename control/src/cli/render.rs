@@ -1,17 +1,17 @@
 //! Answers as text. Tables on a terminal have a line under their header and are fitted to its width; anywhere
 //! else they are plain columns for `awk` and `diff`.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, presets};
-use hitless_common::{DropReason, Mac};
+use hitless_common::DropReason;
 
 use crate::northbound::api::{
-    CounterSet, CountersInfo, FdbRow, FdbTarget, PortInfo, SwitchInfo, VersionInfo, VlanInfo,
-    VlanRef,
+    CounterSet, CountersInfo, FdbRow, PortInfo, SwitchInfo, VersionInfo, VlanInfo,
 };
 
 pub(super) mod modules;
+pub(super) mod ports;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +22,37 @@ pub(super) enum Style {
     Terminal,
     /// For files and pipes.
     Plain,
+}
+
+impl Style {
+    /// For whatever the standard output is.
+    pub fn of_output() -> Self {
+        if io::stdout().is_terminal() {
+            Self::Terminal
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// Colours, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Paint(pub bool);
+
+impl Paint {
+    /// For the standard error.
+    pub fn for_errors() -> Self {
+        Self(io::stderr().is_terminal() && super::colours_are_welcome())
+    }
+
+    /// Text about what went wrong; the end of its last line is not coloured.
+    pub fn wrong(self, text: &str) -> String {
+        match (self.0, text.strip_suffix('\n')) {
+            (false, _) => text.into(),
+            (true, Some(text)) => format!("\x1b[31m{text}\x1b[0m\n"),
+            (true, None) => format!("\x1b[31m{text}\x1b[0m"),
+        }
+    }
 }
 
 /// A column: its title, and whether it holds numbers.
@@ -132,6 +163,9 @@ pub(super) fn switch(switch: &SwitchInfo) -> String {
         .collect();
     let mut text = vec![
         ("Switch", switch.name.to_string()),
+        ("SysName", or_dash(switch.sysname.clone())),
+        ("SysContact", or_dash(switch.syscontact.clone())),
+        ("SysLocation", or_dash(switch.syslocation.clone())),
         ("Uptime", duration(switch.uptime_seconds)),
     ];
     for module in &switch.modules {
@@ -161,7 +195,16 @@ pub(super) fn switch(switch: &SwitchInfo) -> String {
         ),
         ("Hardware writes", format!("{} ({})", switch.hardware_writes.total, or_dash(writes.join(", ")))),
         ("Repairs", switch.repaired.to_string()),
-        ("Configuration", format!("{}{}", switch.config_file.display(), unsaved_note(switch.unsaved))),
+        (
+            "Configuration",
+            format!(
+                "{} ({}){}{}",
+                switch.configuration,
+                switch.config_file.display(),
+                unsaved_note(switch.unsaved),
+                rollback_note(switch.rollback_seconds)
+            ),
+        ),
     ]);
     lines(&text)
 }
@@ -173,6 +216,12 @@ fn unsaved_note(unsaved: bool) -> &'static str {
     } else {
         ""
     }
+}
+
+fn rollback_note(seconds: Option<u32>) -> String {
+    seconds.map_or(String::new(), |s| {
+        format!(", gone back from in {s} s unless confirmed")
+    })
 }
 
 /// `show ports`.
@@ -441,23 +490,6 @@ pub(super) fn fdb_cleared(removed: u64) -> String {
         "Removed {removed} learned {}.\n",
         if removed == 1 { "address" } else { "addresses" }
     )
-}
-
-/// `create fdbentry`.
-pub(super) fn created(vlan: &VlanRef, mac: Mac, target: FdbTarget) -> String {
-    let target = match target {
-        FdbTarget::Port(port) => format!("port {port}"),
-        FdbTarget::Blackhole => "blackhole".into(),
-    };
-    format!(
-        "Created: {mac} in VLAN {vlan}, {target}. It outlives hitlessd, but not `clear hardware`; \
-         an entry under fdb.static in the configuration file is permanent.\n"
-    )
-}
-
-/// `delete fdbentry`.
-pub(super) fn deleted(vlan: &VlanRef, mac: Mac) -> String {
-    format!("Deleted: {mac} in VLAN {vlan}.\n")
 }
 
 /// `clear hardware`.

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use hitless_proto::config::SwitchName;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::hw::pins::BPFFS;
 use crate::northbound::client::ClientError;
 use crate::northbound::socket_path;
 
 /// The switch to talk to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     /// Its name, if it is known: a socket alone does not tell.
     pub switch: Option<SwitchName>,

@@ -7,15 +7,27 @@ use nix::sys::socket::Backlog;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cli::command;
 use crate::cli::fake::{Act, Switch, answer, modules, parsed, refuse, show_modules};
-use crate::cli::grammar::{LogArguments, Question};
 use crate::cli::live::Pace;
 use crate::cli::render::Style;
-use crate::cli::run;
+use crate::grammar::{Action, LogQuery, PortsView};
 use crate::northbound::api::{
     Cause, FailoverStartedInfo, FdbKind, FdbPage, FdbRow, LogLevel, LogLine, LogPage, Response,
 };
 use ModuleSlot::{MsmA, MsmB};
+
+fn failed((options, line): (crate::cli::options::Options, crate::grammar::Line)) -> Failure {
+    let (output, errors) = (&mut Vec::new(), &mut Vec::new());
+    command(options, &line, Style::Plain, output, errors).unwrap_err()
+}
+
+fn show_ports() -> Action {
+    Action::ShowPorts {
+        ports: None,
+        view: PortsView::Summary,
+    }
+}
 
 fn ports() -> Reply {
     Reply::Ports(Vec::new())
@@ -80,7 +92,7 @@ fn a_change_is_sent_once() {
     }
     let outcome = Switch::new(vec![vec![Act::Die]]).run("configure msm-failover timeout 60");
     let text = outcome.result.unwrap_err().to_string();
-    assert!(text.contains("`hitless show msm-failover`"), "{text}");
+    assert!(text.contains("`hitless show configuration`"), "{text}");
 }
 
 #[test]
@@ -101,8 +113,10 @@ fn where_nothing_runs_nothing_is_waited_for() {
     // What dead processes left.
     drop(UnixListener::bind(dir.path().join("modules.sock")).unwrap());
     drop(UnixListener::bind(dir.path().join("control.sock")).unwrap());
-    let arguments = parsed("show ports --wait 86400", &dir.path().join("control.sock"));
-    let failure = run(arguments, Style::Plain, &mut Vec::new(), &mut Vec::new()).unwrap_err();
+    let failure = failed(parsed(
+        "show ports --wait 86400",
+        &dir.path().join("control.sock"),
+    ));
     assert_eq!(failure.exit_code(), 3);
     let text = failure.to_string();
     assert!(text.starts_with("no hitlessd serves"), "{text}");
@@ -122,8 +136,7 @@ fn where_modules_run_a_master_is_waited_for() {
         socket::listen(&boot, Backlog::MAXCONN).unwrap();
         assert!(is_attended(&control));
 
-        let arguments = parsed("show ports --wait 0.05", &control);
-        let failure = run(arguments, Style::Plain, &mut Vec::new(), &mut Vec::new()).unwrap_err();
+        let failure = failed(parsed("show ports --wait 0.05", &control));
         let text = failure.to_string();
         assert!(text.starts_with("no master answered for 0.05 s"), "{text}");
         // The modules were not disturbed by any of it.
@@ -181,7 +194,7 @@ fn seed_63_run_msm_failover_waits_for_the_new_master_and_reports() {
     ] {
         let switch = Switch::new(vec![old, vec![show_modules(MsmB, 2)]]);
         let mut output = Vec::new();
-        let mut session = switch.session(Style::Plain, false);
+        let mut session = switch.session("");
         session.failover(false, &mut output).unwrap();
         let text = String::from_utf8(output).unwrap();
         assert!(
@@ -212,7 +225,7 @@ fn a_failover_that_was_not_hitless_has_an_exit_code_of_its_own() {
         ],
     ]);
     let mut output = Vec::new();
-    let mut session = switch.session(Style::Plain, true);
+    let mut session = switch.session("--json");
     let failure = session.failover(true, &mut output).unwrap_err();
     drop(session);
     assert_eq!(failure.exit_code(), 5);
@@ -251,9 +264,9 @@ fn seed_62_the_standby_is_rebooted_and_the_master_fails_over() {
         vec![show_modules(MsmA, 1), done()],
         vec![show_modules(MsmB, 2)],
     ]);
-    let mut session = master.session(Style::Plain, false);
+    let mut session = master.session("--yes");
     let mut output = Vec::new();
-    session.reboot(MsmA, true, true, &mut output).unwrap();
+    session.reboot(MsmA, true, &mut output).unwrap();
     drop(session);
     let outcome = master.end(Ok(()), output, Vec::new());
     assert!(outcome.output.starts_with("msm-b is master now"));
@@ -285,8 +298,9 @@ fn a_live_view_goes_on_at_the_new_master_and_says_so_once() {
     let view = |style, json| {
         let switch = masters();
         let mut output = Vec::new();
-        let mut session = switch.session(style, json);
-        let result = session.live(&Question::Ports(None), Looks(3), &mut output);
+        let mut session = switch.session(if json { "--json" } else { "" });
+        session.style = style;
+        let result = session.live(&show_ports(), Looks(3), &mut output);
         drop(session);
         switch.end(result, output, Vec::new()).output
     };
@@ -328,12 +342,10 @@ fn a_live_view_outlives_a_time_without_a_master() {
         }
         looks < 3
     });
-    let mut session = switch.session(Style::Plain, false);
+    let mut session = switch.session("");
     session.follower.wait = Duration::from_millis(20);
     let mut output = Vec::new();
-    session
-        .live(&Question::Ports(None), pace, &mut output)
-        .unwrap();
+    session.live(&show_ports(), pace, &mut output).unwrap();
     drop(session);
     assert_eq!(later.unwrap().join().unwrap()[0].len(), 2);
     let text = String::from_utf8(output).unwrap();
@@ -351,11 +363,9 @@ fn a_connection_that_is_lost_alone_is_no_failover() {
         vec![show_modules(MsmA, 1), Act::Die],
         vec![answer(ports()), show_modules(MsmA, 1)],
     ]);
-    let mut session = switch.session(Style::Plain, false);
+    let mut session = switch.session("");
     let mut output = Vec::new();
-    session
-        .live(&Question::Ports(None), Looks(1), &mut output)
-        .unwrap();
+    session.live(&show_ports(), Looks(1), &mut output).unwrap();
     let text = String::from_utf8(output).unwrap();
     assert!(!text.contains("---"), "{text}");
 }
@@ -366,9 +376,9 @@ fn a_live_view_that_never_began_fails() {
         show_modules(MsmA, 1),
         refuse(ErrorKind::NotFound, "no such port"),
     ]]);
-    let mut session = switch.session(Style::Plain, false);
+    let mut session = switch.session("");
     let failure = session
-        .live(&Question::Ports(None), Looks(9), &mut Vec::new())
+        .live(&show_ports(), Looks(9), &mut Vec::new())
         .unwrap_err();
     assert_eq!(failure.exit_code(), 1);
 }
@@ -392,13 +402,13 @@ fn the_log_is_followed_across_a_failover() {
         vec![show_modules(MsmA, 1), page("last words", 7), Act::Die],
         vec![page("in charge", 8), show_modules(MsmB, 2)],
     ]);
-    let arguments = LogArguments {
+    let arguments = LogQuery {
         count: 100,
         slot: None,
         level: None,
         follow: true,
     };
-    let mut session = switch.session(Style::Plain, false);
+    let mut session = switch.session("");
     let mut output = Vec::new();
     let result = session.follow_log(&arguments, Looks(2), &mut output);
     drop(session);

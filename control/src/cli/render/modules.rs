@@ -302,23 +302,22 @@ pub(in crate::cli) fn change(change: &MasterChange) -> String {
     }
 }
 
-/// What a change of the running configuration came to.
-pub(in crate::cli) fn configured(info: &ConfiguredInfo) -> String {
-    let mut text = if info.changed {
-        "Changed.\n"
-    } else {
-        "It was like that already.\n"
+/// What a change of the running configuration came to: nothing to tell, mostly.
+pub(in crate::cli) fn configured(done: &str, info: &ConfiguredInfo, hint: bool) -> String {
+    let mut text = String::new();
+    if !done.is_empty() {
+        text += &format!("{done}\n");
     }
-    .to_string();
     for note in &info.notes {
         text += &format!("{note}\n");
     }
-    text += &format!(
-        "A failover preserves {} (level {} of 6).\n",
-        info.settings.preservation, info.settings.preservation_level
-    );
-    if info.unsaved {
-        text += "* The running configuration has changes that are not saved; `hitless save` keeps them.\n";
+    if let Some(seconds) = info.rollback_seconds {
+        text += &format!(
+            "The configuration before is in force again in {seconds} s, unless you `confirm configuration`.\n"
+        );
+    }
+    if info.unsaved && hint {
+        text += "* The running configuration has changes that are not saved; `save` keeps them.\n";
     }
     text
 }

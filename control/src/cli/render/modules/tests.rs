@@ -6,7 +6,6 @@ use super::*;
 use crate::cli::fake::modules as two_modules;
 use crate::northbound::api::{Cause, CheckedTable, LogLevel, QuarantinedInput, Reason, SubState};
 use ModuleSlot::{MsmA, MsmB};
-use hitless_proto::config::{Config, Document, MsmFailoverDoc, SlaveConfig};
 
 fn fits(text: &str) {
     for line in text.lines() {
@@ -151,39 +150,37 @@ fn seed_65_a_failover_that_went_wrong_says_why() {
 
 #[test]
 fn a_change_of_settings() {
-    let document = Document {
-        switch: "sw1".into(),
-        snmp: hitless_proto::config::SnmpDoc::default(),
-        fdb: Default::default(),
-        msm_failover: MsmFailoverDoc {
-            slave_config: SlaveConfig::Flash,
-            ..MsmFailoverDoc::default()
-        },
-        vlans: Vec::new(),
-        ports: Vec::new(),
-    };
-    let config: Config = document.check().unwrap();
     let mut info = ConfiguredInfo {
         changed: true,
         unsaved: true,
-        settings: MsmFailoverSettings::from(&config.msm_failover),
         notes: vec!["A note.".into()],
+        rollback_seconds: Some(60),
     };
+    let rollback =
+        "The configuration before is in force again in 60 s, unless you `confirm configuration`.\n";
+    let unsaved =
+        "* The running configuration has changes that are not saved; `save` keeps them.\n";
     assert_eq!(
-        configured(&info),
-        "Changed.\nA note.\nA failover preserves link states (level 3 of 6).\n\
-         * The running configuration has changes that are not saved; `hitless save` keeps them.\n"
+        configured("", &info, true),
+        format!("A note.\n{rollback}{unsaved}")
     );
-    (info.changed, info.unsaved, info.notes) = (false, false, Vec::new());
     assert_eq!(
-        configured(&info),
-        "It was like that already.\nA failover preserves link states (level 3 of 6).\n"
+        configured("Confirmed.", &info, false),
+        format!("Confirmed.\nA note.\n{rollback}")
     );
+    info = ConfiguredInfo {
+        changed: false,
+        unsaved: false,
+        notes: Vec::new(),
+        rollback_seconds: None,
+    };
+    assert_eq!(configured("", &info, true), "");
 }
 
 #[test]
 fn what_was_saved_where() {
     let mut info = SavedInfo {
+        bank: hitless_proto::config::ConfigBank::Primary,
         path: "/etc/sw1.yml".into(),
         previous: Some("/etc/sw1.yml.previous".into()),
         in_place: false,
