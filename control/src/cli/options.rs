@@ -132,9 +132,8 @@ pub(super) enum Said {
 /// What clap has to say, help and version included.
 pub(super) fn of_program(arguments: Vec<String>) -> Result<Said, clap::Error> {
     let own = arguments.iter().position(|word| word == "chassis");
-    let before = |at: usize| split(arguments[..at].to_vec()).1.is_empty();
     if let Some(at) = own
-        && before(at)
+        && is_options(&arguments[..at])
     {
         let name = "hitless".to_string();
         let program = Program::try_parse_from([name].into_iter().chain(arguments))?;
@@ -179,7 +178,7 @@ pub(super) fn of_program(arguments: Vec<String>) -> Result<Said, clap::Error> {
 pub(super) fn completed(arguments: &[String]) -> Option<&[String]> {
     let at = arguments.iter().position(|word| word == "complete")?;
     let asked = arguments.get(at + 1).is_some_and(|word| word == "--");
-    (asked && split(arguments[..at].to_vec()).1.is_empty()).then(|| &arguments[at + 2..])
+    (asked && is_options(&arguments[..at])).then(|| &arguments[at + 2..])
 }
 
 /// Takes the options out of a line of the shell; the words that stay are where they were. What quotes make a word of is
@@ -251,6 +250,12 @@ fn parts<T>(words: Vec<T>, text: impl Fn(&T) -> Option<String>) -> Vec<Part<T>> 
         }
     }
     parts
+}
+
+/// Whether there is no word among them.
+fn is_options(arguments: &[String]) -> bool {
+    let parts = parts(arguments.to_vec(), |word: &String| Some(word.clone()));
+    parts.iter().all(|part| matches!(part, Part::Option(_)))
 }
 
 /// The options and the words.

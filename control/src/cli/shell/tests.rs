@@ -249,7 +249,7 @@ fn seed_63_a_session_survives_a_time_without_a_master() {
     assert_eq!(hands.prompts[0], "core.1 no master # ");
     assert_eq!(hands.prompts[3], "core.4 no master # ");
     let errors = String::from_utf8(paper.errors).unwrap();
-    assert_eq!(errors.matches("hitlessd").count() >= 2, true, "{errors}");
+    assert!(errors.matches("hitlessd").count() >= 2, "{errors}");
     let failure = shell.session.follower.change(&Request::ClearQuarantine {});
     assert_eq!(failure.unwrap_err().exit_code(), 3);
 }
