@@ -1,6 +1,7 @@
 //! The network test cases, one file a behaviour. Each case makes its own namespaces, runs the shipped binaries
 //! and checks every frame.
 
+pub mod access;
 pub mod boot;
 pub mod bystanders;
 pub mod chassis;
@@ -46,6 +47,7 @@ pub const ALL: &[&[Case]] = &[
     heal::CASES,
     refusals::CASES,
     socket::CASES,
+    access::CASES,
     boot::CASES,
     chassis::CASES,
     failover::show::CASES,
