@@ -69,7 +69,7 @@ impl Editor {
             let help = ReedlineEvent::ExecuteHostCommand(QUESTION.into());
             keys.add_binding(modifiers, KeyCode::Char('?'), help);
         }
-        let menu = ColumnarMenu::default().with_name(MENU);
+        let menu = ColumnarMenu::default().with_name(MENU).with_marker("");
         let mut reedline = Reedline::create()
             .with_edit_mode(Box::new(Emacs::new(keys)))
             .with_completer(Box::new(SwitchCompleter { target }))

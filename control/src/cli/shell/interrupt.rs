@@ -1,6 +1,7 @@
 //! Signals while the shell runs: Ctrl-C ends what is going on, never the shell; being told to end leaves the terminal
 //! in order.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process;
@@ -17,6 +18,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 #[derive(Debug)]
 pub(in crate::cli) struct Interrupts {
     signals: SignalFd,
+    seen: Cell<bool>,
 }
 
 impl Interrupts {
@@ -31,6 +33,7 @@ impl Interrupts {
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         Ok(Self {
             signals: SignalFd::with_flags(&signals, flags)?,
+            seen: Cell::new(false),
         })
     }
 
@@ -39,8 +42,15 @@ impl Interrupts {
         let mut happened = false;
         while let Ok(Some(_)) = self.signals.read_signal() {
             happened = true;
+            self.seen.set(true);
         }
         happened
+    }
+
+    /// Whether Ctrl-C was hit since this was called last, be it that a command has noticed or not.
+    pub fn forget(&self) -> bool {
+        self.happened();
+        self.seen.take()
     }
 
     /// Waits for so long; false if Ctrl-C was hit meanwhile.

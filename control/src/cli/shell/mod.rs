@@ -182,7 +182,7 @@ impl Shell {
     fn line(&mut self, text: &str, screen: &mut impl Screen) -> Result<Step, Failure> {
         if let Some(interrupts) = &self.session.interrupts {
             // What was hit before is not meant for this line.
-            interrupts.happened();
+            interrupts.forget();
         }
         let understood = understand(text, &self.session.options);
         if !matches!(understood, Ok(None)) {
@@ -235,6 +235,12 @@ impl Shell {
             self.session
                 .run_line(options, parsed, &mut output, &mut errors)
         };
+        if let Some(interrupts) = &self.session.interrupts
+            && interrupts.forget()
+        {
+            // The terminal has shown it as ^C.
+            writeln!(screen.errors())?;
+        }
         screen.errors().write_all(&errors)?;
         result
     }

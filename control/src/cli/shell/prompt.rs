@@ -18,7 +18,7 @@ pub(super) struct ShellPrompt {
 }
 
 impl ShellPrompt {
-    /// The asterisk of changes that are not saved, name and number, and who answers.
+    /// The asterisk of changes that are not saved, name and number, who answers, and `#` or `>`.
     pub fn text(&self) -> String {
         let asterisk = match &self.session {
             Some(info) if info.unsaved => "* ",
@@ -28,15 +28,12 @@ impl ShellPrompt {
             Some(info) => format!("{}/{}", info.slot, ModuleRole::Master),
             None => "no master".into(),
         };
-        format!("{asterisk}{}.{} {who} ", self.name, self.number)
-    }
-
-    /// `#`, or `>` for someone who can only look.
-    pub fn mark(&self) -> &'static str {
-        match &self.session {
-            Some(info) if info.privilege != Privilege::Admin => "> ",
-            _ => "# ",
-        }
+        // For someone who can only look.
+        let mark = match &self.session {
+            Some(info) if info.privilege != Privilege::Admin => ">",
+            _ => "#",
+        };
+        format!("{asterisk}{}.{} {who} {mark} ", self.name, self.number)
     }
 }
 
@@ -50,7 +47,8 @@ impl Prompt for ShellPrompt {
     }
 
     fn render_prompt_indicator(&self, _: PromptEditMode) -> Cow<'_, str> {
-        self.mark().into()
+        // It is part of the rest: a menu would take its place.
+        "".into()
     }
 
     fn render_prompt_multiline_indicator(&self) -> Cow<'_, str> {
@@ -100,7 +98,7 @@ mod tests {
                 number: 3,
                 session,
             };
-            prompt.text() + prompt.mark()
+            prompt.text()
         };
         assert_eq!(text(Some(info.clone())), "* core.3 msm-a/master # ");
         info.unsaved = false;
