@@ -20,6 +20,7 @@ pub mod pinned;
 pub mod reconfigure;
 pub mod refusals;
 pub mod restart;
+pub mod session;
 pub mod socket;
 pub mod storm;
 pub mod tagging;
@@ -59,6 +60,16 @@ pub const ALL: &[&[Case]] = &[
     failover::disk::CASES,
     failover::poison::CASES,
     failover::many::CASES,
+    session::scripts::CASES,
+    session::reference::CASES,
+    session::paging::CASES,
+    session::golden::CASES,
+    session::lost::CASES,
+    session::changes::CASES,
+    session::confirmed::CASES,
+    session::banks::CASES,
+    session::download::CASES,
+    session::large::CASES,
 ];
 
 /// Cases that take too long for every run; they run when they are called by their whole name.

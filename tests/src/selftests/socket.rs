@@ -128,8 +128,8 @@ fn nonsense(ctx: &Ctx) -> Result<()> {
     let before = Before::of(&others.lab.switch)?;
     let path = socket(&others.lab.switch);
     let deep = "[".repeat(60_000) + "\n";
-    let long = "a".repeat(1 << 20) + "\n";
-    let long_string = format!("{{\"request\":\"{}\"}}\n", "x".repeat(1 << 20));
+    let long = "a".repeat(17 << 20) + "\n";
+    let long_string = format!("{{\"request\":\"{}\"}}\n", "x".repeat(17 << 20));
     let lines: [(&str, &[u8], &str, &str); 13] = [
         (
             "an empty line",
@@ -198,16 +198,16 @@ fn nonsense(ctx: &Ctx) -> Result<()> {
             "the line is no request",
         ),
         (
-            "a line of 1 MB",
+            "a line of 17 MiB",
             long.as_bytes(),
             "too-long",
-            "at most 65536 bytes",
+            "at most 16777216 bytes",
         ),
         (
-            "a request of 1 MB",
+            "a request of 17 MiB",
             long_string.as_bytes(),
             "too-long",
-            "at most 65536 bytes",
+            "at most 16777216 bytes",
         ),
     ];
     for (what, line, kind, says) in lines {

@@ -171,7 +171,7 @@ fn views(ctx: &Ctx) -> Result<()> {
     let words: [&[&str]; 3] = [
         &["show", "msm-failover", "--every", "0.1"],
         &["show", "switch", "--every", "0.1", "--json"],
-        &["show", "log", "--follow"],
+        &["show", "log", "follow"],
     ];
     let views = words
         .iter()
@@ -220,7 +220,7 @@ fn refusals(ctx: &Ctx) -> Result<()> {
     })?;
     for words in [
         &["run", "msm-failover"][..],
-        &["run", "msm-failover", "--force"],
+        &["run", "msm-failover", "force"],
     ] {
         rig.is_refused(words, "there is no standby that could take over")?;
     }
