@@ -266,8 +266,14 @@ fn read_command(bytes: &[u8]) -> Result<Option<ConfigChange>, (usize, String)> {
         .trim_end_matches('\r');
     let at = |start: usize| text.get(..start).map_or(0, |before| before.chars().count()) + 1;
     let syntax = |error: grammar::SyntaxError| {
-        let column = at(error.start);
-        (column, format!("{}\n{}", error.message, error.render()))
+        let shown = error.render();
+        // The sentence stands beside the place, the line and its caret below.
+        let mut lines = shown.lines();
+        let (text, caret) = (lines.next(), lines.next());
+        let sentence = lines.next().unwrap_or(&error.message);
+        let parts = [Some(sentence), text, caret].into_iter().flatten();
+        let message: Vec<&str> = parts.chain(lines).collect();
+        (at(error.start), message.join("\n"))
     };
     let line = Line::split(text).map_err(syntax)?;
     if line.is_empty() {
