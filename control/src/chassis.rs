@@ -29,7 +29,7 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
 
-use crate::config_file;
+use crate::config_file::banks::Banks;
 use crate::hw::pins::BPFFS;
 use crate::northbound::RUN_DIR;
 
@@ -80,7 +80,7 @@ pub struct Options {
 /// # Errors
 /// When the configuration can not be read, a program is not there, or the switch has a chassis already.
 pub fn run(options: &Options) -> Result<()> {
-    let config = config_file::load(&options.config)?;
+    let (_, config) = Banks::new(&options.config).load_selected()?;
     let directory = Path::new(RUN_DIR).join(config.switch.as_str());
     let seat = |slot| Seat::new(options, slot, &directory);
     let seats = [seat(Slot::A)?, seat(Slot::B)?];
