@@ -1,0 +1,75 @@
+//! Frames to the addresses of spanning tree that are no BPDUs, for the tests of everything that takes BPDUs.
+
+/// A malformed frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Malformed {
+    /// What is wrong with it.
+    pub name: &'static str,
+    /// Its octets in hexadecimal; blanks are for reading.
+    pub hex: &'static str,
+}
+
+impl Malformed {
+    /// The octets of the frame.
+    #[must_use]
+    pub fn octets(&self) -> Vec<u8> {
+        let mut digits = self.hex.chars().filter_map(|c| c.to_digit(16));
+        let mut octets = Vec::new();
+        while let (Some(high), Some(low)) = (digits.next(), digits.next()) {
+            octets.push((high * 16 + low) as u8);
+        }
+        octets
+    }
+}
+
+macro_rules! malformed {
+    ($($name:literal: $hex:literal,)*) => {
+        /// The corpus. Every one is refused, whatever tag came beside it.
+        pub const MALFORMED: &[Malformed] = &[$(Malformed { name: $name, hex: $hex },)*];
+    };
+}
+
+malformed! {
+    "no octets": "",
+    "half an address": "0180c2",
+    "an Ethernet header cut in its length": "0180c2000000 020000000101 00",
+    "a tag without a type": "0180c2000000 020000000101 8100 0064",
+    "another reserved address": "0180c2000001 020000000101 0007 424203 00000080",
+    "a group address as source": "0180c2000000 030000000101 0007 424203 00000080",
+    "no address as source": "0180c2000000 000000000000 0007 424203 00000080",
+    "an EtherType": "0180c2000000 020000000101 0800 424203 00000080",
+    "a number that is neither length nor type": "0180c2000000 020000000101 05dd 424203 00000080",
+    "length zero": "0180c2000000 020000000101 0000 424203 00000080",
+    "a length that ends in the LLC header": "0180c2000000 020000000101 0002 424203 00000080",
+    "a length that ends in the notification": "0180c2000000 020000000101 0006 424203 00000080",
+    "a length beyond the frame": "0180c2000000 020000000101 0026 424203 00000080",
+    "another service access point": "0180c2000000 020000000101 0007 e0e003 00000080",
+    "another LLC control field": "0180c2000000 020000000101 0007 4242f3 00000080",
+    "SNAP to the bridge group address": "0180c2000000 020000000101 000c aaaa03 00000c010b 00000080",
+    "protocol identifier 1": "0180c2000000 020000000101 0007 424203 00010080",
+    "protocol identifier ff00": "0180c2000000 020000000101 0007 424203 ff000080",
+    "type 01": "0180c2000000 020000000101 0007 424203 00000001",
+    "type 81": "0180c2000000 020000000101 0007 424203 00000081",
+    "type ff, version ff": "0180c2000000 020000000101 0007 424203 0000ffff",
+    "RST in version 0": "0180c2000000 020000000101 0027 424203 00000002 3c 8000020000000001 00004e20 8000020000000100 8001 0100 1400 0200 0f00 00",
+    "RST in version 1": "0180c2000000 020000000101 0027 424203 00000102 3c 8000020000000001 00004e20 8000020000000100 8001 0100 1400 0200 0f00 00",
+    "RST of 35 octets": "0180c2000000 020000000101 0026 424203 00000202 3c 8000020000000001 00004e20 8000020000000100 8001 0100 1400 0200 0f00",
+    "RST that ends after its type": "0180c2000000 020000000101 0007 424203 00000202",
+    "MST of 35 octets": "0180c2000000 020000000101 0026 424203 00000302 3c 8000020000000001 00004e20 8000020000000100 8001 0100 1400 0200 0f00",
+    "Config of 34 octets": "0180c2000000 020000000101 0025 424203 00000000 00 8000020000000001 00000013 8000020000000100 8001 0100 1400 0200 0f",
+    "Config that ends in the root's identifier": "0180c2000000 020000000101 000c 424203 00000000 00 80000200",
+    "Config cut by the wire, padding for the rest": "0180c2000000 020000000101 0015 424203 00000000 00 8000020000000001 00000013 00 0000000000000000000000000000000000000000",
+    "the reserved VLAN": "0180c2000000 020000000101 8100 0fff 0007 424203 00000080",
+    "a priority tag": "0180c2000000 020000000101 8100 e000 0007 424203 00000080",
+    "two tags": "0180c2000000 020000000101 8100 0064 8100 0064 0007 424203 00000080",
+    "a service tag": "0180c2000000 020000000101 88a8 0064 0007 424203 00000080",
+    "LLC of 802.1D to Cisco's address": "01000ccccccd 020000000101 8100 0064 0007 424203 00000080",
+    "PVST+ without a VLAN": "01000ccccccd 020000000101 8100 0064 002c aaaa03 00000c010b 00000202 3c 8064020000000001 00000013 8064020000000100 8001 0100 1400 0200 0f00 00",
+    "PVST+ with half a VLAN": "01000ccccccd 020000000101 8100 0064 0031 aaaa03 00000c010b 00000202 3c 8064020000000001 00000013 8064020000000100 8001 0100 1400 0200 0f00 00 00000002 00",
+    "PVST+ with an element of another type": "01000ccccccd 020000000101 8100 0064 0032 aaaa03 00000c010b 00000202 3c 8064020000000001 00000013 8064020000000100 8001 0100 1400 0200 0f00 00 00010002 0064",
+    "PVST+ of another VLAN than the tag's": "01000ccccccd 020000000101 8100 0065 0032 aaaa03 00000c010b 00000202 3c 8064020000000001 00000013 8064020000000100 8001 0100 1400 0200 0f00 00 00000002 0064",
+    "PVST+ of VLAN 4095": "01000ccccccd 020000000101 0032 aaaa03 00000c010b 00000202 3c 8064020000000001 00000013 8064020000000100 8001 0100 1400 0200 0f00 00 00000002 0fff",
+    "a notification in PVST+ without a VLAN, untagged": "01000ccccccd 020000000101 000c aaaa03 00000c010b 00000080",
+    "another SNAP protocol": "01000ccccccd 020000000101 8100 0064 000c aaaa03 00000c2000 00000080",
+    "Cisco's address and an EtherType": "01000ccccccd 020000000101 8100 0064 88cc aaaa03 00000c010b 00000080",
+}
