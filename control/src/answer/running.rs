@@ -4,7 +4,7 @@ use super::refuse;
 use crate::{
     disk,
     master::Master,
-    northbound::api::{ApiError, CONFIRM_SECONDS, ConfigChange, ConfiguredInfo, Reply, Request},
+    northbound::api::{ApiError, CONFIRM_SECONDS, ConfigChange, ConfiguredInfo, ErrorKind, Reply, Request},
 };
 use hitless_proto::config::{Config, Document};
 
@@ -25,7 +25,13 @@ impl Master {
                     let notes = notes.take(MAX_NOTES).collect();
                     self.reconfigure(config, *confirmed_seconds, notes).await
                 }
-                Err(e) => Err(refuse(format!("{e}; nothing was changed"))),
+                Err(e) => {
+                    let kind = match e.is_not_found() {
+                        true => ErrorKind::NotFound,
+                        false => ErrorKind::Refused,
+                    };
+                    Err(ApiError::new(kind, format!("{e}; nothing was changed")))
+                }
             },
             Request::ReplaceConfiguration {
                 document,

@@ -198,7 +198,7 @@ fn statics(ctx: &Ctx) -> Result<()> {
         lab.expect(&[(0, to_it.clone())], &[(1, to_it.clone()), (2, to_it)])?;
         let gone = lab.switch.cli(&["delete", "fdbentry", &text, "vlan", "10"]);
         ensure!(
-            gone.is_err_and(|e| format!("{e:#}").contains("no entry")),
+            gone.is_err_and(|e| format!("{e:#}").contains("no configured entry")),
             "an entry was deleted twice"
         );
     }
