@@ -113,7 +113,7 @@ fn not_root(ctx: &Ctx) -> Result<()> {
         let mut command = lab.netns.command(NOBODY[0])?;
         command.args(&NOBODY[1..]).arg(&cli);
         command.args(["--switch", lab.switch.name()]).args(words);
-        ends(ctx, &mut command, 3, &["takes root"])?;
+        ends(ctx, &mut command, 3, &["only root may"])?;
     }
     ensure!(pinned.state()? == before, "the hardware was changed");
     others.unharmed()?;
@@ -363,7 +363,7 @@ fn reserved_vlans(ctx: &Ctx) -> Result<()> {
 }
 
 fn no_configuration(ctx: &Ctx) -> Result<()> {
-    const GIANT: usize = 5 * 1024 * 1024;
+    const GIANT: usize = 17 * 1024 * 1024;
     let mut others = Bystanders::start(ctx, Mode::Tc)?;
     let second = second_switch(ctx, &others)?;
     let file = second.config();
@@ -387,7 +387,7 @@ fn no_configuration(ctx: &Ctx) -> Result<()> {
         (
             "a giant",
             &giant,
-            "is larger than 4194304 bytes, the limit for a configuration",
+            "is larger than 16777216 bytes, the limit for a configuration",
         ),
         ("a cut one", cut, ".yaml:"),
         ("zeros", &[0; 4096], ".yaml:"),

@@ -12,6 +12,7 @@ use crate::harness::{
     netns::Netns,
 };
 use crate::selftests::lab::Mode;
+use crate::selftests::trial::ends;
 
 /// The cases of this file.
 pub const CASES: &[Case] = &[
@@ -115,8 +116,9 @@ fn levels(ctx: &Ctx) -> Result<()> {
     )?;
     let words = ["configure", "msm-failover", "slave-config", "flash"];
     rig.is_refused(&words, "flash excludes")?;
-    let words = ["configure", "msm-failover", "timeout", "29"];
-    rig.is_refused(&words, "29 is not in 30 to 300")?;
+    let mut command = rig.switch().hitless()?;
+    command.args(["configure", "msm-failover", "timeout", "29"]);
+    ends(ctx, &mut command, 2, &["29 is not in 30 to 300"])?;
     configure(&rig, "configure msm-failover timeout 300")?;
     configure(&rig, "unconfigure msm-failover")?;
     let settings = &shown(rig.switch())?.0["settings"];

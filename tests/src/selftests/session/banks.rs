@@ -92,12 +92,12 @@ fn banks(ctx: &Ctx) -> Result<()> {
     desk.is_refused("use configuration secondary", ".secondary")?;
 
     desk.others.phase("saved as secondary")?;
-    desk.command("create vlan second tag 60")?;
+    desk.command("create vlan guests tag 60")?;
     desk.command("save configuration secondary")?;
     let secondary = desk.configuration()?;
     ensure!(secondary_file.exists(), "{secondary_file:?} is not there");
     let text = fs::read_to_string(desk.switch().config())?;
-    ensure!(!text.contains("second"), "the primary was written: {text}");
+    ensure!(!text.contains("guests"), "the primary was written: {text}");
 
     desk.others.phase("primary is still in use")?;
     restart(ctx, &mut desk)?;
@@ -115,7 +115,7 @@ fn banks(ctx: &Ctx) -> Result<()> {
     let shown = desk.switch().show("switch")?;
     ensure!(shown["unsaved"] == false, "{shown}");
     // Plain save goes to the one in use.
-    desk.command("configure vlan second name lime")?;
+    desk.command("configure vlan guests name lime")?;
     desk.command("save")?;
     let text = fs::read_to_string(&secondary_file)?;
     ensure!(text.contains("lime"), "not saved to the secondary: {text}");

@@ -102,7 +102,7 @@ const PORTS: &[Change] = &[
         "unconfigure ports 7",
         &[
             "configure port 7 device p7",
-            "configure ports 7 offload tc",
+            "configure ports 7 offload xdp",
             "configure vlan 30 add ports 7 untagged",
         ],
     ),
@@ -117,7 +117,7 @@ const PORTS: &[Change] = &[
     ),
     change(
         "configure ports 5 offload auto",
-        &["configure ports 5 offload tc"],
+        &["configure ports 5 offload xdp"],
     ),
     change(
         "configure ports 5 trust-far-end on",

@@ -109,7 +109,7 @@ fn confirmed(ctx: &Ctx) -> Result<()> {
         kept["document"] != base && kept["rollback_seconds"].is_null(),
         "{kept}"
     );
-    desk.is_refused("confirm configuration", "nothing")?;
+    desk.is_refused("confirm configuration", "no change waits")?;
 
     desk.others.phase("taken back at once")?;
     desk.command(&format!("create vlan trial confirmed {SECONDS}"))?;
@@ -119,7 +119,7 @@ fn confirmed(ctx: &Ctx) -> Result<()> {
         &kept["document"],
         &desk.configuration()?,
     )?;
-    desk.is_refused("rollback configuration", "nothing")?;
+    desk.is_refused("rollback configuration", "no change waits")?;
 
     // Of what was confirmed the clock has run out, too, and nothing has happened.
     wait_for("the first clock to run out", DEADLINE, || {

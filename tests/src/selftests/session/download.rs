@@ -147,13 +147,11 @@ fn download(ctx: &Ctx) -> Result<()> {
     same("whole", &base, &desk.configuration()?)?;
 
     desk.others.phase("whole, without a port")?;
-    let commands = fs::read_to_string(&whole)?;
-    let less: String = commands
-        .lines()
-        .filter(|line| !names_port(line, 7))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let less = desk.file("less.txt", &less)?;
+    let less = desk.file("less.txt", "")?;
+    desk.command("unconfigure ports 7")?;
+    desk.command(&format!("upload configuration {less} commands"))?;
+    desk.command(&format!("download configuration {whole}"))?;
+    same("port 7 is back", &base, &desk.configuration()?)?;
     desk.command(&format!("download configuration {less}"))?;
     let ports = desk.switch().show("ports")?;
     ensure!(
@@ -171,15 +169,6 @@ fn download(ctx: &Ctx) -> Result<()> {
     same("on the next master", &base, &desk.configuration()?)?;
     desk.others.unharmed()?;
     desk.others.finish()
-}
-
-/// Whether a command is about this port alone.
-fn names_port(line: &str, port: u16) -> bool {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let port = port.to_string();
-    words
-        .windows(2)
-        .any(|pair| matches!(pair[0], "port" | "ports") && pair[1] == port)
 }
 
 fn refused(ctx: &Ctx) -> Result<()> {

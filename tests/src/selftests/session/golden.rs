@@ -10,7 +10,7 @@ use crate::harness::{
     ktap::{Case, Ctx},
 };
 use crate::selftests::bystanders::address;
-use crate::selftests::failover::rig::{PATIENT, lab};
+use crate::selftests::failover::rig::{PATIENT, await_ready, lab};
 use crate::selftests::lab::Mode;
 
 /// The cases of this file.
@@ -88,11 +88,10 @@ fn guide(ctx: &Ctx) -> Result<()> {
     let (lab, _chassis) = lab(ctx, "sw", Mode::Tc, &EMPTY, &rest())?;
     let config = lab.switch.config().display().to_string();
     let values = [("switch", lab.switch.name()), ("config", &config)];
-    play(
-        ctx,
-        &lab.switch,
-        "guide.txt",
-        include_str!("guide.txt"),
-        &values,
-    )
+    let before = include_str!("guide.txt");
+    play(ctx, &lab.switch, "guide.txt", before, &values)?;
+    // The standby that comes after a failover is to be seen as it stays.
+    await_ready(&lab.switch)?;
+    let after = include_str!("guide_after.txt");
+    play(ctx, &lab.switch, "guide_after.txt", after, &values)
 }

@@ -15,7 +15,7 @@ use crate::harness::{
 
 /// Wide and tall: nothing is cut, and nothing leaves the screen.
 pub const LARGE: Size = Size {
-    columns: 132,
+    columns: 240,
     rows: 400,
 };
 
