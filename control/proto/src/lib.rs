@@ -2,5 +2,6 @@
 
 pub mod bridge;
 pub mod config;
+pub mod stp;
 pub mod switch;
 pub mod time;

@@ -1,0 +1,81 @@
+//! Another process goes on with a bridge.
+
+use super::bridge::Bridge;
+use super::event::{InputError, Output};
+use super::state::{Checkpoint, InfoIs, Opening, PortState, PstState, Role, TcmState};
+use hitless_common::PortNo;
+
+impl Bridge {
+    /// Goes on with a bridge from its checkpoint, as if nothing had happened. `hardware` tells what each port really
+    /// does with frames; one that is not in it is closed. What must be closed in the hardware comes first in the
+    /// output, and the BPDUs of all designated ports, which are the first act.
+    ///
+    /// * No machine begins anew, and no entry action is run.
+    /// * The neighbours' information is as good as new: their BPDUs of the meantime were missed, not unsent.
+    /// * The topology change machine keeps its state: there is no topology change.
+    /// * A port that forwards sends what it would have sent: flags 3C, no proposal.
+    /// * If checkpoint and hardware differ, the port is closed and its neighbour asked again. A port that is closed
+    ///   forgets the agreement of its neighbour, which may have been given to a later bridge than the checkpoint's.
+    ///
+    /// Links that changed in the meantime are inputs afterwards.
+    ///
+    /// # Errors
+    /// When the checkpoint's parameters break a rule, as one of another version might.
+    pub fn resume(
+        checkpoint: Checkpoint,
+        hardware: &[(PortNo, Opening)],
+    ) -> Result<(Self, Output), InputError> {
+        let mut bridge = Self::new(checkpoint.bridge.config)?;
+        let method = bridge.state.config.cost_method;
+        for port in &checkpoint.ports {
+            port.config.check(method)?;
+        }
+        bridge.state = checkpoint.bridge;
+        bridge.ports = checkpoint.ports;
+        bridge.ports.sort_by_key(|p| p.number);
+        bridge.ports.dedup_by_key(|p| p.number);
+        let rstp = bridge.rstp_version();
+        for port in &mut bridge.ports {
+            let real = hardware.iter().find(|(number, _)| *number == port.number);
+            reconcile(
+                port,
+                real.map_or(Opening::Discarding, |(_, opening)| *opening),
+            );
+            refresh(port, rstp);
+        }
+        bridge.settle();
+        bridge.differences(hardware);
+        let output = std::mem::take(&mut bridge.out);
+        Ok((bridge, output))
+    }
+}
+
+/// The more closed of database and hardware wins until the protocol decides anew (design invariant 4).
+fn reconcile(port: &mut PortState, real: Opening) {
+    if real == port.opening() {
+        return;
+    }
+    (port.learn, port.learning) = (false, false);
+    (port.forward, port.forwarding) = (false, false);
+    port.pst = PstState::Discarding;
+    port.fd_while = port.forward_delay();
+    // When it opens, it does so after a while of being closed: that is a change.
+    if port.tcm == TcmState::Active {
+        port.tcm = TcmState::Learning;
+    }
+}
+
+/// Timers and frames of the process that is gone.
+fn refresh(port: &mut PortState, rstp: bool) {
+    port.rcvd_bpdu = None;
+    port.rcvd_msg = None;
+    if port.info_is == InfoIs::Received {
+        port.updt_rcvd_info_while(rstp);
+    }
+    port.hello_when = 0;
+    port.tx_count = 0;
+    if port.role == Role::Designated && !port.forward && !port.oper_edge {
+        port.agreed = false;
+        port.proposing = false;
+    }
+}
