@@ -2,7 +2,7 @@
 
 use super::event::{Event, Input, InputError, Output};
 use super::machine;
-use super::params::{BridgeConfig, Link, PortConfig};
+use super::params::{BridgeConfig, ForceVersion, Link, PortConfig};
 use super::state::{
     BdmState, BridgeState, Checkpoint, Counters, InfoIs, MIGRATE_TIME, Opening, PimState,
     PortState, PpmState, PrtState, PrxState, PstState, Role, TcmState,
@@ -213,6 +213,8 @@ impl Bridge {
             port.reselect = true;
             port.selected = false;
         }
+        // No port asks for it if there is none.
+        self.updt_roles_tree();
         Ok(())
     }
 
@@ -335,7 +337,10 @@ fn begin(state: &BridgeState, number: PortNo, config: PortConfig, link: Link) ->
         pst: PstState::Discarding,
         tcm: TcmState::Inactive,
         edge_delay_while: MIGRATE_TIME,
-        fd_while: times.max_age,
+        fd_while: match state.config.force_version {
+            ForceVersion::Rstp => times.max_age,
+            ForceVersion::Stp => times.forward_delay,
+        },
         hello_when: times.hello,
         mdelay_while: MIGRATE_TIME,
         rb_while: 0,
@@ -371,7 +376,7 @@ fn begin(state: &BridgeState, number: PortNo, config: PortConfig, link: Link) ->
         role: Role::Disabled,
         selected: false,
         selected_role: Role::Disabled,
-        send_rstp: state.config.force_version == super::ForceVersion::Rstp,
+        send_rstp: state.config.force_version == ForceVersion::Rstp,
         sync: true,
         synced: false,
         tc_ack: false,

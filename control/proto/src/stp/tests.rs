@@ -1,6 +1,11 @@
-//! Tests of the bridge: whole networks in simulation.
+//! Tests of the bridge: each machine, golden exchanges, guards, whole networks in simulation, and crashes
+//! at every point.
 
+mod any;
 mod crash;
+mod golden;
+mod guards;
+mod machines;
 mod net;
 mod networks;
 mod tree;

@@ -14,11 +14,15 @@ pub(super) fn step(bridge: &mut Bridge, i: usize) -> bool {
         && !port.sync
         && !port.loop_guarding;
     if !port.oper_edge && ((must_close && open) || port.disputed) {
-        // DESIGNATED_DISCARD
+        // DESIGNATED_DISCARD. Two hello times would be over before the other side says again why it is disputed.
+        port.fd_while = if port.disputed {
+            port.fwd_delay()
+        } else {
+            port.forward_delay()
+        };
         port.learn = false;
         port.forward = false;
         port.disputed = false;
-        port.fd_while = port.forward_delay();
     } else if !port.forward && !port.agreed && !port.proposing && !port.oper_edge {
         // DESIGNATED_PROPOSE
         port.proposing = true;
