@@ -4,7 +4,9 @@ use super::refuse;
 use crate::{
     disk,
     master::Master,
-    northbound::api::{ApiError, CONFIRM_SECONDS, ConfigChange, ConfiguredInfo, ErrorKind, Reply, Request},
+    northbound::api::{
+        ApiError, CONFIRM_SECONDS, ConfigChange, ConfiguredInfo, ErrorKind, Reply, Request,
+    },
 };
 use hitless_proto::config::{Config, Document};
 
