@@ -2,11 +2,14 @@
 
 use std::io;
 
+use crossterm::style::Stylize;
+use crossterm::terminal::{self, Clear, ClearType};
 use reedline::{
     ColumnarMenu, Completer, CompletionResult, EditCommand, Emacs, FileBackedHistory, History,
     KeyCode, KeyModifiers, MenuBuilder, Reedline, ReedlineEvent, ReedlineMenu, SearchDirection,
     SearchQuery, Signal, Span, Suggestion, default_emacs_keybindings,
 };
+use unicode_width::UnicodeWidthStr;
 
 use super::history::{LINES, file, open};
 use super::prompt::ShellPrompt;
@@ -47,6 +50,7 @@ pub(super) fn lines(history: Option<&FileBackedHistory>) -> Vec<String> {
 /// The editor at the terminal.
 pub(super) struct Editor {
     reedline: Reedline,
+    colours: bool,
 }
 
 impl Editor {
@@ -81,7 +85,7 @@ impl Editor {
         if let Some(history) = history {
             reedline = reedline.with_history(Box::new(history));
         }
-        Self { reedline }
+        Self { reedline, colours }
     }
 }
 
@@ -104,8 +108,12 @@ impl Keyboard for Editor {
                         self.reedline.run_edit_commands(&[typed]);
                         continue;
                     }
-                    // As it would look if it were a character.
-                    eprintln!();
+                    // What came in one go is not painted yet.
+                    let (columns, _) = terminal::size()?;
+                    match question(prompt, line, columns, self.colours) {
+                        Some(row) => eprintln!("{row}"),
+                        None => eprintln!(),
+                    }
                     Input::Help(before)
                 }
                 Signal::CtrlC => Input::Cancelled,
@@ -114,6 +122,24 @@ impl Keyboard for Editor {
             });
         }
     }
+}
+
+/// The row of a line on which `?` was hit, as it would look if that were a character; `None` if it takes several.
+fn question(prompt: &ShellPrompt, line: &str, columns: u16, colours: bool) -> Option<String> {
+    let text = prompt.text();
+    if text.width() + line.width() + QUESTION.width() >= usize::from(columns) {
+        return None;
+    }
+    // As the editor paints it.
+    let text = match (colours, &prompt.session) {
+        (true, Some(_)) => text.green().to_string(),
+        (true, None) => text.red().to_string(),
+        (false, _) => text,
+    };
+    Some(format!(
+        "\r{text}{line}{QUESTION}{}",
+        Clear(ClearType::UntilNewLine)
+    ))
 }
 
 /// Whether a quotation is open at the end of a line.
@@ -182,6 +208,23 @@ mod tests {
                 .suggestions()
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_question_stands_behind_its_line() {
+        let prompt = ShellPrompt {
+            name: "sw1".into(),
+            number: 2,
+            session: None,
+        };
+        let row = |columns| question(&prompt, "show vl", columns, false);
+        assert_eq!(
+            row(80).as_deref(),
+            Some("\rsw1.2 no master # show vl?\x1b[K")
+        );
+        // 18 columns of prompt, 7 of line, the mark and the cursor.
+        assert!(row(27).is_some());
+        assert_eq!(row(26), None);
     }
 
     #[test]

@@ -55,6 +55,10 @@ trait Screen {
     fn answer(&mut self, paged: bool) -> impl Write;
     /// A place for errors and notices.
     fn errors(&mut self) -> impl Write;
+    /// Columns of that place; sentences may be as long as they are without.
+    fn columns(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// The terminal.
@@ -71,6 +75,19 @@ impl Screen for Tty {
     fn errors(&mut self) -> impl Write {
         io::stderr()
     }
+
+    fn columns(&self) -> Option<usize> {
+        self.is_terminal.then(|| pager::window_size().0)
+    }
+}
+
+/// A text with its lines broken between words.
+fn broken(text: &str, columns: Option<usize>) -> String {
+    let lines = text.lines().flat_map(|line| match columns {
+        Some(columns) => textwrap::wrap(line, columns),
+        None => vec![line.into()],
+    });
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// Runs a shell until the operator leaves it.
@@ -214,7 +231,10 @@ impl Shell {
                 (true, _) => format!("{}\n", failure.to_json()),
                 // The caret stands under its word.
                 (false, Failure::Syntax(error)) => self.paint.wrong(&format!("{error}\n")),
-                (false, failure) => self.paint.wrong(&format!("{failure}\n")),
+                (false, failure) => {
+                    let text = broken(&failure.to_string(), screen.columns());
+                    self.paint.wrong(&text)
+                }
             };
             screen.errors().write_all(text.as_bytes())?;
         }

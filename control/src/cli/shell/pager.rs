@@ -213,7 +213,7 @@ impl Keyboard for Terminal {
 }
 
 /// Columns and rows of the terminal.
-fn window_size() -> (usize, usize) {
+pub(super) fn window_size() -> (usize, usize) {
     match terminal::size() {
         Ok((columns, rows)) if columns > 0 && rows > 0 => (columns.into(), rows.into()),
         _ => UNKNOWN_SIZE,

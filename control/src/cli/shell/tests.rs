@@ -91,6 +91,16 @@ fn greeted() -> Vec<Act> {
 }
 
 #[test]
+fn long_sentences_are_broken_between_words() {
+    let text = "port 7 is not configured\nsecond";
+    assert_eq!(
+        broken(text, Some(16)),
+        "port 7 is not\nconfigured\nsecond\n"
+    );
+    assert_eq!(broken(text, None), "port 7 is not configured\nsecond\n");
+}
+
+#[test]
 fn lines_are_counted_and_failures_end_nothing() {
     let switch = Switch::new(vec![vec![
         seen(MsmA, false),
