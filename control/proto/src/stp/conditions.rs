@@ -22,16 +22,6 @@ impl PortState {
         }
     }
 
-    /// forwardDelay (17.20.5). On a shared segment always FwdDelay: a bridge of 802.1D-1998 there may be silent because
-    /// another one serves it, and does not understand what this one sends.
-    pub(super) const fn forward_delay(&self) -> u16 {
-        if self.send_rstp && self.oper_point_to_point() {
-            self.hello_time()
-        } else {
-            self.fwd_delay()
-        }
-    }
-
     /// FwdDelay (17.20.6).
     pub(super) const fn fwd_delay(&self) -> u16 {
         self.designated_times.forward_delay

@@ -259,8 +259,7 @@ impl Bridge {
             role,
             topology_change: port.tc_while != 0,
             topology_change_ack: false,
-            // One that forwards waits for nobody's agreement.
-            proposal: port.role == Role::Designated && port.proposing && !port.forward,
+            proposal: port.role == Role::Designated && port.proposing,
             agreement: port.role != Role::Designated && port.agree,
             learning: port.learning,
             forwarding: port.forwarding,

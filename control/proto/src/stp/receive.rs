@@ -2,7 +2,7 @@
 
 use super::bridge::Bridge;
 use super::event::Event;
-use super::state::{MIGRATE_TIME, Role};
+use super::state::Role;
 use hitless_wire::bpdu::{Bpdu, Vector};
 
 impl Bridge {
@@ -30,7 +30,7 @@ impl Bridge {
             port.counters.too_old += 1;
             if matches!(bpdu, Bpdu::Config(_)) {
                 port.oper_edge = false;
-                port.edge_delay_while = MIGRATE_TIME;
+                port.edge_delay_while = port.edge_delay();
                 return;
             }
         }
@@ -65,7 +65,7 @@ impl Bridge {
         let port = &mut self.ports[i];
         port.counters.own += 1;
         port.oper_edge = false;
-        port.edge_delay_while = MIGRATE_TIME;
+        port.edge_delay_while = port.edge_delay();
         if port.role != Role::Designated {
             return;
         }

@@ -58,7 +58,7 @@ fn reconcile(port: &mut PortState, real: Opening) {
     (port.learn, port.learning) = (false, false);
     (port.forward, port.forwarding) = (false, false);
     port.pst = PstState::Discarding;
-    port.fd_while = port.forward_delay();
+    port.fd_while = port.fwd_delay();
     // When it opens, it does so after a while of being closed: that is a change.
     if port.tcm == TcmState::Active {
         port.tcm = TcmState::Learning;

@@ -54,9 +54,8 @@ pub(super) fn alternate(bridge: &mut Bridge, i: usize) -> bool {
     } else if (all_synced && !port.agree) || (port.proposed && port.agree) {
         // ALTERNATE_AGREED
         port.proposed = false;
-        port.agree = true;
         port.new_info = true;
-        bridge.out.sync = true;
+        bridge.out.sync |= !std::mem::replace(&mut port.agree, true);
     } else if port.role == Role::Backup && port.rb_while != 2 * port.hello_time() {
         // BACKUP_PORT
         port.rb_while = 2 * port.hello_time();

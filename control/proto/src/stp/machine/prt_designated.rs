@@ -14,12 +14,8 @@ pub(super) fn step(bridge: &mut Bridge, i: usize) -> bool {
         && !port.sync
         && !port.loop_guarding;
     if !port.oper_edge && ((must_close && open) || port.disputed) {
-        // DESIGNATED_DISCARD. Two hello times would be over before the other side says again why it is disputed.
-        port.fd_while = if port.disputed {
-            port.fwd_delay()
-        } else {
-            port.forward_delay()
-        };
+        // DESIGNATED_DISCARD
+        port.fd_while = port.fwd_delay();
         port.learn = false;
         port.forward = false;
         port.disputed = false;
@@ -43,7 +39,7 @@ pub(super) fn step(bridge: &mut Bridge, i: usize) -> bool {
     } else if may_open && !port.learn {
         // DESIGNATED_LEARN
         port.learn = true;
-        port.fd_while = port.forward_delay();
+        port.fd_while = port.fwd_delay();
     } else if may_open && !port.forward {
         // DESIGNATED_FORWARD
         port.forward = true;

@@ -16,9 +16,8 @@ pub(super) fn step(bridge: &mut Bridge, i: usize) -> bool {
         // ROOT_AGREED
         port.proposed = false;
         port.sync = false;
-        port.agree = true;
         port.new_info = true;
-        bridge.out.sync = true;
+        bridge.out.sync |= !std::mem::replace(&mut port.agree, true);
     } else if !port.forward && !port.re_root {
         // REROOT
         bridge.set_re_root_tree();
@@ -27,7 +26,7 @@ pub(super) fn step(bridge: &mut Bridge, i: usize) -> bool {
         port.re_root = false;
     } else if may_open && !port.learn {
         // ROOT_LEARN
-        port.fd_while = port.forward_delay();
+        port.fd_while = port.fwd_delay();
         port.learn = true;
     } else if may_open && !port.forward {
         // ROOT_FORWARD

@@ -30,6 +30,6 @@ pub(in crate::stp) fn step(bridge: &mut Bridge, i: usize) -> bool {
     port.updt_bpdu_version(&bpdu);
     port.oper_edge = false;
     port.rcvd_msg = Some(bpdu);
-    port.edge_delay_while = MIGRATE_TIME;
+    port.edge_delay_while = port.edge_delay();
     true
 }

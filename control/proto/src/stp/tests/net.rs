@@ -53,7 +53,7 @@ pub(super) struct Switch {
 enum What {
     Tick(usize),
     Deliver(usize, PortNo, Bpdu, usize, u32),
-    Link(usize, PortNo, Link),
+    Link(usize, PortNo, usize),
     Resume(usize),
 }
 
@@ -85,6 +85,9 @@ pub(super) struct Net {
     pub reorder: bool,
     /// Loops are looked for.
     pub watch: bool,
+    /// For how long a loop may last.
+    pub patience: u64,
+    loop_since: Option<u64>,
     pub record: bool,
     pub seen: Vec<(u64, usize, Seen)>,
     pub crash: Option<CrashPlan>,
@@ -123,6 +126,8 @@ impl Net {
             loss: 0,
             reorder: false,
             watch: true,
+            patience: 0,
+            loop_since: None,
             record: false,
             seen: Vec::new(),
             crash: None,
@@ -180,13 +185,9 @@ impl Net {
         let lan = &mut self.lans[l];
         lan.up = up;
         lan.generation += 1;
-        let full_duplex = lan.ends.len() <= 2;
         for (n, number) in lan.ends.clone() {
             let after = self.chance.next() % 3;
-            self.at(
-                self.now + after,
-                What::Link(n, number, link(up, full_duplex)),
-            );
+            self.at(self.now + after, What::Link(n, number, l));
         }
     }
 
@@ -208,6 +209,10 @@ impl Net {
             self.happen(what);
         }
         self.now = end;
+        let lasting = self
+            .loop_since
+            .is_some_and(|since| end - since > self.patience);
+        assert!(!(self.watch && lasting), "a loop at {end} ms lasts");
     }
 
     fn happen(&mut self, what: What) {
@@ -221,7 +226,9 @@ impl Net {
                     self.input(n, Input::Bpdu { port: number, bpdu });
                 }
             }
-            What::Link(n, number, link) => {
+            What::Link(n, number, l) => {
+                let lan = &self.lans[l];
+                let link = link(lan.up, lan.ends.len() <= 2);
                 self.input(n, Input::Link { port: number, link });
             }
             What::Resume(n) => self.resume(n),
@@ -330,8 +337,14 @@ impl Net {
 
     fn program(&mut self, n: usize, number: PortNo, opening: Opening) {
         self.switches[n].hardware.insert(number, opening);
-        if self.watch
-            && let Some(lans) = self.a_loop()
+        if !self.watch {
+            return;
+        }
+        let lans = self.a_loop();
+        self.loop_since = lans.map(|_| self.loop_since.unwrap_or(self.now));
+        let lasted = self.loop_since.map(|since| self.now - since);
+        if let Some(lans) = lans
+            && (self.patience == 0 || lasted > Some(self.patience))
         {
             panic!(
                 "at {} ms switch {n} port {number} became {opening:?}: a loop through LAN {lans}\n{:#?}",

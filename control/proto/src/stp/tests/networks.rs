@@ -5,6 +5,7 @@ use super::tree::{assert_converged, differences};
 use crate::stp::*;
 use hitless_wire::bpdu::Bpdu;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// What bridges a network has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ fn bridge(chance: &mut Chance, n: usize, kind: Kind) -> BridgeConfig {
 /// A connected network of `n` bridges with parallel links, rings, and, if mixed, shared segments.
 pub(super) fn network(n: usize, seed: u64, kind: Kind) -> Net {
     let mut net = Net::new(seed);
+    // Where several links change at once: what the agreement that crossed a proposal takes to be put right.
+    net.patience = 1100;
     let mut chance = Chance(!seed);
     for i in 0..n {
         let config = bridge(&mut chance, i, kind);
@@ -100,7 +103,7 @@ fn quiet(net: &mut Net, kind: Kind) -> Result<(), TestCaseError> {
         net.seen.clear();
         net.run_for(10_000);
         net.record = false;
-        let seen = net.seen.iter().find(|(_, _, seen)| !calm(seen));
+        let seen = net.seen.iter().find(|(_, n, seen)| !calm(net, *n, seen));
         unrest = seen.cloned();
         if unrest.is_none() {
             return Ok(());
@@ -110,11 +113,21 @@ fn quiet(net: &mut Net, kind: Kind) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn calm(seen: &Seen) -> bool {
+fn calm(net: &Net, n: usize, seen: &Seen) -> bool {
     match seen {
         Seen::Log(_) | Seen::Flushed(_) | Seen::Sent(_, Bpdu::Tcn) => false,
         Seen::Sent(_, Bpdu::Config(config)) => config.flags() == 0,
-        Seen::Sent(_, Bpdu::Rst(rst)) => rst.flags() == 0x3c,
+        Seen::Sent(port, Bpdu::Rst(rst)) => {
+            // On a shared segment no agreement counts: it is proposed and agreed to for ever.
+            let bridge = net.switches[n].bridge.as_ref().unwrap();
+            let shared = !bridge.port(*port).unwrap().oper_point_to_point();
+            let calm: &[u8] = if shared {
+                &[0x3c, 0x3e, 0x44, 0x78]
+            } else {
+                &[0x3c]
+            };
+            calm.contains(&rst.flags())
+        }
     }
 }
 
@@ -137,12 +150,13 @@ fn config(cases: u32) -> ProptestConfig {
         cases,
         max_shrink_iters: 200,
         failure_persistence: None,
+        rng_seed: RngSeed::Fixed(802_117),
         ..ProptestConfig::default()
     }
 }
 
 proptest! {
-    #![proptest_config(config(40))]
+    #![proptest_config(config(60))]
 
     #[test]
     fn rapid_networks(n in 2usize..=30, seed in any::<u64>()) {
@@ -154,7 +168,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(16))]
+    #![proptest_config(config(20))]
 
     #[test]
     fn slow_networks(n in 2usize..=30, seed in any::<u64>()) {
