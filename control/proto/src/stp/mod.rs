@@ -5,7 +5,7 @@
 //! and does no I/O; its whole state is plain data ([`Checkpoint`]), and another process goes on with it by
 //! [`Bridge::resume`].
 //!
-//! The machines are in [`machine`], each in its file, with the names of the standard; conditions (17.20) and
+//! The machines are in `machine`, each in its file, with the names of the standard; conditions (17.20) and
 //! procedures (17.21) are in files of their own. Where this bridge does not do as the standard says:
 //!
 //! * A disputed port (17.21.10) is closed, as 802.1Q has it, and stays so while the dispute lasts. A port that hears
@@ -22,16 +22,19 @@
 //! * Mode `dot1d` keeps a neighbour's information for Max Age less Message Age, answers inferior Config BPDUs at
 //!   once, sends one BPDU a second and port, listens for Forward Delay after a link comes up, passes the root's notice
 //!   of a topology change on for as long as the root gives it, and does not know RST BPDUs, so that neighbours fall
-//!   back to its delays: as 802.1D-1998 does. Unlike it, BPDUs are sent by each port's own hello timer, and a port that closes makes no topology change.
+//!   back to its delays: as 802.1D-1998 does. Unlike it, BPDUs are sent by each port's own hello timer, and a port that
+//!   closes makes no topology change.
+//! * TCN BPDUs are for designated ports, as 802.1D-1998 has it: root ports of a segment would notify each other for
+//!   ever.
 //! * BPDU guard, BPDU filter and loop protection, which no standard has, and 802.1Q's restrictedRole (root guard).
 //!
-//! What is guaranteed, and shown by simulation: after one change at a time there is no loop of forwarding ports at any
+//! What to rely on, as far as simulation shows: after one change at a time there is no loop of forwarding ports at any
 //! instant, also if the processes of a bridge end at any point of it and others resume. When several links change
 //! within the time that BPDUs take to cross the network, an agreement can cross the information that it does not
-//! answer (802.1D-2004 has no number to tell by); about one such change in a thousand closed a loop in simulation, until
-//! the next BPDU, a second at most where TxHoldCount holds it back. Three BPDUs lost in a row on a link with no other
-//! sign of trouble make a neighbour take the link for unused: it may close a loop for as long, with this protocol as
-//! with any implementation of it. Loop protection is against that.
+//! answer (802.1D-2004 has no number to tell by): of 800 simulated networks with up to eight such changes each, two
+//! had a loop, for less than the 2 ms that a BPDU takes over a link there. Three BPDUs lost in a row on a link with no
+//! other sign of trouble make a neighbour take the link for unused: it may close a loop for as long, with this
+//! protocol as with any implementation of it. Loop protection is against that.
 #![forbid(unsafe_code)]
 
 mod bridge;

@@ -40,7 +40,7 @@ fn bridge(chance: &mut Chance, n: usize, kind: Kind) -> BridgeConfig {
 pub(super) fn network(n: usize, seed: u64, kind: Kind) -> Net {
     let mut net = Net::new(seed);
     // Where several links change at once: what the agreement that crossed a proposal takes to be put right.
-    net.patience = 1100;
+    net.patience = 10;
     let mut chance = Chance(!seed);
     for i in 0..n {
         let config = bridge(&mut chance, i, kind);
