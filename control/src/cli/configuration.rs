@@ -89,8 +89,10 @@ pub(super) fn download(
         ));
     }
     let bytes = read(file)?;
+    // Editors of other systems begin UTF-8 text with this mark, which is neither YAML nor part of a command.
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
     let name = Path::new(if file == STANDARD { "stdin" } else { file });
-    let request = if is_yaml(&bytes) {
+    let request = if is_yaml(bytes) {
         if incremental {
             return Err(Failure::Usage(format!(
                 "{} is YAML, which is always a whole configuration; download it without `incremental`, or give a file of \
@@ -98,10 +100,18 @@ pub(super) fn download(
                 name.display()
             )));
         }
-        let config = config_file::parse(&bytes, name).map_err(|e| Failure::File(e.to_string()))?;
+        let config = config_file::parse(bytes, name).map_err(|e| Failure::File(e.to_string()))?;
         replace(&config, confirmed_seconds)
     } else {
-        let read = read_commands(&bytes, name)?;
+        let read = read_commands(bytes, name)?;
+        // A file that was cut short must not take the switch down.
+        if !incremental && read.is_empty() {
+            return Err(Failure::File(format!(
+                "{}: has no command, and as a whole configuration would remove every port and VLAN; if you mean that, give \
+                 a file of YAML with nothing but `switch: <name>`",
+                name.display()
+            )));
+        }
         let info = ask(session, ConfigurationSource::Running)?;
         let running = config(session, &info)?;
         let base = if incremental {

@@ -1,6 +1,8 @@
 //! Files of the operator's, without a switch; what is asked of one is in the tests of whole command lines.
 
 use super::*;
+use crate::cli::fake::{Switch, answer};
+use crate::cli::render::Style;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 fn name() -> &'static Path {
@@ -112,4 +114,36 @@ fn what_is_no_file_is_not_read() {
             .to_string()
             .contains("can not be read")
     );
+}
+
+/// What `download configuration` says about a file with these bytes; the switch has nothing to answer.
+fn refused(bytes: &[u8]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sw1.cfg");
+    fs::write(&path, bytes).unwrap();
+    let switch = Switch::new(vec![vec![answer(Reply::Done {})]]);
+    let mut session = Session::new(switch.options(""), Style::Plain).unwrap();
+    let path = path.to_str().unwrap();
+    download(&mut session, path, false, None, &mut Vec::new())
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn an_empty_file_is_no_configuration() {
+    for bytes in ["", "\n\n", "# cut short\n", "\u{feff}"] {
+        let text = refused(bytes.as_bytes());
+        assert!(
+            text.contains("sw1.cfg: has no command"),
+            "{bytes:?}: {text}"
+        );
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_not_part_of_the_text() {
+    let text = refused("\u{feff}create vlna green\n".as_bytes());
+    assert!(text.contains("sw1.cfg:1:8: "), "{text}");
+    let text = refused("\u{feff}switch: sw1\nvlnas: []\n".as_bytes());
+    assert!(text.contains("unknown field `vlnas`"), "{text}");
 }
