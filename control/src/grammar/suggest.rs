@@ -6,7 +6,8 @@ use super::automaton::Terminal;
 pub(super) fn closest(word: &str, expected: &[Terminal]) -> Option<String> {
     let word = word.to_ascii_lowercase();
     // Longer words are no slips of the finger, and comparing them takes time with the square of their length.
-    if word.len() > 40 {
+    // Neither is a number that is out of range: another number is another thing.
+    if word.len() > 40 || word.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     expected

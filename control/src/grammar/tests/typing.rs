@@ -453,3 +453,8 @@ fn help_pages_of_the_question_mark() {
     assert_eq!(help("nonsense ", &()).unwrap_err().start, 0);
     assert_eq!(help("show # ", &()), Ok(Vec::new()));
 }
+
+#[test]
+fn another_number_is_no_suggestion() {
+    assert_eq!(mistake("configure fdb agingtime 5").did_you_mean, None);
+}
