@@ -174,8 +174,8 @@ fn answer(master: &mut Master, done: Done) -> Result<Reply, ApiError> {
         } => {
             let saved = result.map_err(|e| not_written(e.to_string()))?;
             // A change that was made in the meantime is not in the file.
-            if bank == master.bank && *config == master.config {
-                master.note_saved(true);
+            if bank == master.bank {
+                master.note_saved(*config);
             }
             info!(file = %saved.file.display(), %bank, "the configuration was saved");
             Ok(Reply::Saved(SavedInfo {
@@ -193,7 +193,7 @@ fn answer(master: &mut Master, done: Done) -> Result<Reply, ApiError> {
                 }
             })?;
             master.bank = bank;
-            master.note_saved(*config == master.config);
+            master.note_saved(*config);
             info!(%bank, "the next start from a file takes this configuration");
             Ok(Reply::Done {})
         }

@@ -71,6 +71,8 @@ pub struct Master {
     pub repaired: u64,
     /// Whether the configuration in force has changes that its file has not.
     pub unsaved: bool,
+    /// What the saved configuration in use says, as far as this master knows.
+    saved: Option<Config>,
     /// What is gone back to unless the configuration in force is confirmed.
     pub rollback: Option<Rollback>,
     netlink: Netlink,
@@ -96,9 +98,10 @@ pub struct Master {
 }
 
 impl Master {
-    /// Notes whether the configuration in force is what the saved one in use says.
-    pub fn note_saved(&mut self, saved: bool) {
-        self.unsaved = !saved;
+    /// Notes what the saved configuration in use says.
+    pub fn note_saved(&mut self, saved: Config) {
+        self.unsaved = saved != self.config;
+        self.saved = Some(saved);
         self.note_config();
     }
 

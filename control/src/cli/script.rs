@@ -11,6 +11,9 @@ use crate::grammar::{Action, SessionAction};
 /// Longest line, in bytes, with its end.
 const MAX_LINE: u64 = 64 * 1024;
 
+/// Before the first line, as some editors write it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Runs the lines of a script. Blank lines and comments count, but do nothing; `exit` ends it.
 ///
 /// # Errors
@@ -25,14 +28,30 @@ pub(super) fn run(
     let mut session = None;
     for line in 1.. {
         let done = read(input).and_then(|text| match text {
-            Some(text) => run_line(&text, options, style, &mut session, output, errors),
+            // What an editor may put before everything else is no part of it.
+            Some(text) => run_line(
+                text.trim_start_matches(BYTE_ORDER_MARK),
+                options,
+                style,
+                &mut session,
+                output,
+                errors,
+            ),
             None => Ok(Step::End),
         });
         match done {
             Ok(Step::Next) => {}
             Ok(Step::End) => break,
-            // Nobody is there to read more.
-            Err(failure) if failure.exit_code() == 0 => return Err(failure),
+            // Nobody is there to read more: well at the end, and else the rest is not done.
+            Err(failure) if failure.exit_code() == 0 => {
+                return Err(match is_at_end(input) {
+                    true => failure,
+                    false => Failure::Line {
+                        line: line + 1,
+                        failure: Box::new(Failure::File(CLOSED.into())),
+                    },
+                });
+            }
             Err(failure) => {
                 return Err(Failure::Line {
                     line,
@@ -41,7 +60,24 @@ pub(super) fn run(
             }
         }
     }
-    Ok(())
+    let note = session.map_or("", |session: Session| session.unsaved_note());
+    Ok(errors.write_all(note.as_bytes())?)
+}
+
+/// Why a script ends whose output nobody reads.
+const CLOSED: &str =
+    "this line and those after it were not run: whoever read the output has closed it";
+
+/// Whether nothing but blank lines and comments is left.
+fn is_at_end(input: &mut impl BufRead) -> bool {
+    loop {
+        match read(input) {
+            Ok(None) => return true,
+            Ok(Some(text))
+                if text.trim_start().is_empty() || text.trim_start().starts_with('#') => {}
+            _ => return false,
+        }
+    }
 }
 
 enum Step {
@@ -104,7 +140,8 @@ fn run_line(
 mod tests {
     use super::*;
     use crate::cli::fake::{Switch, answer, refuse};
-    use crate::northbound::api::{ErrorKind, Reply};
+    use crate::northbound::api::{ConfiguredInfo, ErrorKind, Reply};
+    use std::io;
 
     fn ran(switch: &Switch, script: &[u8]) -> (Result<(), Failure>, String) {
         let mut output = Vec::new();
@@ -161,6 +198,63 @@ mod tests {
             text.starts_with("hitless: line 3:\nshow prots\n     ^^^^^\n"),
             "{text}"
         );
+    }
+
+    /// Takes nothing, as a pipe that was closed at its other end.
+    struct ClosedPipe;
+
+    impl Write for ClosedPipe {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_output_that_is_closed_is_no_success_while_lines_are_left() {
+        for (rest, code) in [("", 0), ("\n# the end\n", 0), ("clear fdb\n", 1)] {
+            let switch = Switch::new(vec![vec![answer(Reply::FdbCleared { removed: 3 })]]);
+            let script = format!("\u{feff}clear fdb\n{rest}");
+            let result = run(
+                &switch.options(""),
+                Style::Plain,
+                &mut script.as_bytes(),
+                &mut ClosedPipe,
+                &mut Vec::new(),
+            );
+            let failure = result.unwrap_err();
+            assert_eq!(failure.exit_code(), code, "{rest:?}: {failure}");
+            assert!(code == 0 || failure.to_string().starts_with("line 2: "));
+        }
+    }
+
+    #[test]
+    fn what_is_not_saved_is_said_once_at_the_end() {
+        let configured = |unsaved| {
+            answer(Reply::Configured(Box::new(ConfiguredInfo {
+                changed: true,
+                unsaved,
+                notes: Vec::new(),
+                rollback_seconds: None,
+            })))
+        };
+        for (unsaved, lines) in [(true, 1), (false, 0)] {
+            let switch = Switch::new(vec![vec![configured(true), configured(unsaved)]]);
+            let mut errors = Vec::new();
+            run(
+                &switch.options(""),
+                Style::Plain,
+                &mut &b"create vlan 10\ndelete vlan 10\n"[..],
+                &mut Vec::new(),
+                &mut errors,
+            )
+            .unwrap();
+            let errors = String::from_utf8(errors).unwrap();
+            assert_eq!(errors.matches("not saved").count(), lines, "{errors}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Does what commands say: asks the switch, and shows the answer as a table or as JSON.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::path::Path;
 use std::rc::Rc;
@@ -29,6 +30,8 @@ pub(super) struct Session {
     pub interrupts: Option<Rc<Interrupts>>,
     /// Nothing but commands can come from the standard input.
     pub stdin_is_script: bool,
+    /// Whether the last change left something that is not saved.
+    unsaved: Cell<bool>,
     /// The ports as they were when they were last looked at for rates.
     pub looked: Option<Look>,
 }
@@ -62,6 +65,7 @@ impl Session {
             options,
             interrupts: None,
             stdin_is_script: false,
+            unsaved: Cell::new(false),
             looked: None,
         }
     }
@@ -261,22 +265,32 @@ impl Session {
                 })
             }
             (Request::Save { .. }, Reply::Saved(info)) => {
+                self.unsaved.set(false);
                 self.print(output, info, || render::modules::saved(info))
             }
             (_, reply) => Err(self.follower.unexpected(reply)),
         }
     }
 
-    /// What came of a change. The shell's prompt tells of changes that are not saved.
+    /// What a script's end says of changes that are not saved; nothing if there are none.
+    pub fn unsaved_note(&self) -> &'static str {
+        match self.unsaved.get() && !self.options.json {
+            true => render::modules::UNSAVED,
+            false => "",
+        }
+    }
+
+    /// What came of a change. The shell's prompt tells of changes that are not saved, and so does a script's end.
     fn configured(
         &self,
         done: &str,
         info: &ConfiguredInfo,
         output: &mut impl Write,
     ) -> Result<(), Failure> {
-        let prompted = self.interrupts.is_some();
+        self.unsaved.set(info.unsaved);
+        let told = self.interrupts.is_some() || self.stdin_is_script;
         self.print(output, info, || {
-            render::modules::configured(done, info, !prompted)
+            render::modules::configured(done, info, !told)
         })
     }
 

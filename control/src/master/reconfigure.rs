@@ -67,7 +67,7 @@ impl Master {
             });
             rollback.at_ms = at_ms;
         }
-        self.unsaved = true;
+        self.unsaved = self.saved.as_ref() != Some(&self.config);
         self.note_config();
         Ok(())
     }

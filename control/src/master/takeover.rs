@@ -109,6 +109,7 @@ impl Master {
             .map(|&port| (port, PortState::default()))
             .collect();
         let timeout = Duration::from_secs(config.msm_failover.timeout_seconds.into());
+        let saved = (!boot.unsaved).then(|| config.clone());
         let mut master = Self {
             config,
             config_file: boot.config_file,
@@ -120,6 +121,7 @@ impl Master {
             generation,
             repaired: 0,
             unsaved: boot.unsaved,
+            saved,
             rollback: boot.rollback,
             netlink,
             vlans,

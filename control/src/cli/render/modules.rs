@@ -302,6 +302,10 @@ pub(in crate::cli) fn change(change: &MasterChange) -> String {
     }
 }
 
+/// The asterisk of ExtremeWare's prompt, in words.
+pub(in crate::cli) const UNSAVED: &str =
+    "* The running configuration has changes that are not saved; `save` keeps them.\n";
+
 /// What a change of the running configuration came to: nothing to tell, mostly.
 pub(in crate::cli) fn configured(done: &str, info: &ConfiguredInfo, hint: bool) -> String {
     let mut text = String::new();
@@ -317,7 +321,7 @@ pub(in crate::cli) fn configured(done: &str, info: &ConfiguredInfo, hint: bool) 
         );
     }
     if info.unsaved && hint {
-        text += "* The running configuration has changes that are not saved; `save` keeps them.\n";
+        text += UNSAVED;
     }
     text
 }

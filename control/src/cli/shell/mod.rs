@@ -81,6 +81,16 @@ impl Screen for Tty {
     }
 }
 
+/// A mistake: the line and its caret as they are, the sentences after them broken between words.
+fn explained(text: &str, columns: Option<usize>) -> String {
+    match text.match_indices('\n').nth(1) {
+        Some((end, _)) if text[..end].ends_with('^') => {
+            format!("{}\n{}", &text[..end], broken(&text[end + 1..], columns))
+        }
+        _ => broken(text, columns),
+    }
+}
+
 /// A text with its lines broken between words.
 fn broken(text: &str, columns: Option<usize>) -> String {
     let lines = text.lines().flat_map(|line| match columns {
@@ -230,7 +240,9 @@ impl Shell {
             let text = match (json, &failure) {
                 (true, _) => format!("{}\n", failure.to_json()),
                 // The caret stands under its word.
-                (false, Failure::Syntax(error)) => self.paint.wrong(&format!("{error}\n")),
+                (false, Failure::Syntax(error)) => self
+                    .paint
+                    .wrong(&explained(&error.to_string(), screen.columns())),
                 (false, failure) => {
                     let text = broken(&failure.to_string(), screen.columns());
                     self.paint.wrong(&text)

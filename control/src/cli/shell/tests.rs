@@ -91,6 +91,16 @@ fn greeted() -> Vec<Act> {
 }
 
 #[test]
+fn a_caret_stays_under_its_word() {
+    let text = "show vlam of mine\n     ^^^^\nExpected: vlan or ports";
+    assert_eq!(
+        explained(text, Some(16)),
+        "show vlam of mine\n     ^^^^\nExpected: vlan\nor ports\n"
+    );
+    assert_eq!(explained("a sentence", Some(8)), "a\nsentence\n");
+}
+
+#[test]
 fn long_sentences_are_broken_between_words() {
     let text = "port 7 is not configured\nsecond";
     assert_eq!(
