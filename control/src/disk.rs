@@ -48,6 +48,8 @@ enum Done {
     Saved {
         config: Box<Config>,
         bank: ConfigBank,
+        /// Whether that is the one in use.
+        in_use: bool,
         result: Result<save::Saved, save::SaveError>,
     },
     /// A bank was to be selected.
@@ -55,6 +57,8 @@ enum Done {
         bank: ConfigBank,
         result: Result<Box<Config>, Unselected>,
     },
+    /// Which bank is in use.
+    Looked(ConfigBank),
     /// A bank was to be read.
     Read {
         source: ConfigurationSource,
@@ -66,7 +70,7 @@ enum Done {
 /// Work under way.
 #[derive(Default)]
 pub struct Disk {
-    work: JoinSet<(Done, Asker)>,
+    work: JoinSet<(Done, Option<Asker>)>,
     /// Whether a file is being written: one at a time.
     writing: bool,
 }
@@ -93,15 +97,17 @@ impl Disk {
                 }
                 self.writing = true;
                 let config = Box::new(master.config.clone());
-                let bank = bank.unwrap_or(master.bank);
                 self.work.spawn_blocking(move || {
+                    let in_use = banks.selected();
+                    let bank = bank.unwrap_or(in_use);
                     let result = banks.save(&config, bank);
                     let done = Done::Saved {
                         config,
                         bank,
+                        in_use: bank == in_use,
                         result,
                     };
-                    (done, reply)
+                    (done, Some(reply))
                 });
             }
             Request::UseConfiguration { bank } => {
@@ -113,29 +119,38 @@ impl Disk {
                 let switch = master.config.switch.clone();
                 self.work.spawn_blocking(move || {
                     let result = select(&banks, bank, &switch);
-                    (Done::Selected { bank, result }, reply)
+                    (Done::Selected { bank, result }, Some(reply))
                 });
             }
             Request::ShowConfiguration { which } => {
                 let bank = match which {
                     ConfigurationSource::Running => return Some(reply),
-                    ConfigurationSource::Primary => ConfigBank::Primary,
-                    ConfigurationSource::Secondary => ConfigBank::Secondary,
-                    ConfigurationSource::Selected => master.bank,
+                    ConfigurationSource::Primary => Some(ConfigBank::Primary),
+                    ConfigurationSource::Secondary => Some(ConfigBank::Secondary),
+                    ConfigurationSource::Selected => None,
                 };
                 self.work.spawn_blocking(move || {
+                    let bank = bank.unwrap_or_else(|| banks.selected());
                     let result = banks.load(bank);
                     let done = Done::Read {
                         source: which,
                         bank,
                         result,
                     };
-                    (done, reply)
+                    (done, Some(reply))
                 });
             }
             _ => return Some(reply),
         }
         None
+    }
+
+    /// Looks which bank is in use: a new master knows what its module found when it started, and does not wait for a
+    /// disk while it takes over.
+    pub fn look(&mut self, master: &Master) {
+        let banks = Banks::new(&master.config_file);
+        self.work
+            .spawn_blocking(move || (Done::Looked(banks.selected()), None));
     }
 
     /// Whether anything is under way.
@@ -144,20 +159,21 @@ impl Disk {
         self.work.is_empty()
     }
 
-    /// Waits for a piece of work to be done; the answer to it, and who gets it.
+    /// Waits for a piece of work to be done; the answer to it and who gets it, if somebody asked.
     ///
     /// # Errors
     /// If its thread panicked.
     pub async fn next(
         &mut self,
         master: &mut Master,
-    ) -> Option<Result<(Asker, Response), JoinError>> {
-        let (done, reply) = match self.work.join_next().await? {
+    ) -> Option<Result<Option<(Asker, Response)>, JoinError>> {
+        let (done, asker) = match self.work.join_next().await? {
             Ok(done) => done,
             Err(e) => return Some(Err(e)),
         };
-        self.writing &= matches!(done, Done::Read { .. });
-        Some(Ok((reply, Response::from(answer(master, done)))))
+        self.writing &= matches!(done, Done::Read { .. } | Done::Looked(_));
+        let response = Response::from(answer(master, done));
+        Some(Ok(asker.map(|asker| (asker, response))))
     }
 }
 
@@ -170,11 +186,12 @@ fn answer(master: &mut Master, done: Done) -> Result<Reply, ApiError> {
         Done::Saved {
             config,
             bank,
+            in_use,
             result,
         } => {
             let saved = result.map_err(|e| not_written(e.to_string()))?;
             // A change that was made in the meantime is not in the file.
-            if bank == master.bank {
+            if in_use {
                 master.note_saved(*config);
             }
             info!(file = %saved.file.display(), %bank, "the configuration was saved");
@@ -195,6 +212,10 @@ fn answer(master: &mut Master, done: Done) -> Result<Reply, ApiError> {
             master.bank = bank;
             master.note_saved(*config);
             info!(%bank, "the next start from a file takes this configuration");
+            Ok(Reply::Done {})
+        }
+        Done::Looked(bank) => {
+            master.bank = bank;
             Ok(Reply::Done {})
         }
         Done::Read {

@@ -39,7 +39,7 @@ use hitless_ha::{
     slot::ModuleSlot,
     state::{Reason, States, SubState},
 };
-use hitless_proto::config::{Config, LinkAction};
+use hitless_proto::config::{Config, ConfigBank, LinkAction};
 use primary::Primary;
 use std::{
     path::{Path, PathBuf},
@@ -56,6 +56,8 @@ pub struct Module {
     pub own_config: Config,
     /// The file of its primary saved configuration.
     pub config_file: PathBuf,
+    /// The saved configuration that was in use then.
+    pub bank: ConfigBank,
     /// The switch's run directory.
     pub run_dir: PathBuf,
     /// Level of the data path's debug log.
@@ -102,6 +104,7 @@ impl Module {
         slot: ModuleSlot,
         own_config: Config,
         config_file: PathBuf,
+        bank: ConfigBank,
         run_dir: PathBuf,
         datapath_log: u8,
         backplane: Option<Rc<Backplane>>,
@@ -110,6 +113,7 @@ impl Module {
             slot,
             own_config,
             config_file,
+            bank,
             history: History::read(&run_dir),
             blackbox: None,
             run_dir,
@@ -129,7 +133,7 @@ impl Module {
         Boot {
             config: self.own_config.clone(),
             config_file: self.config_file.clone(),
-            bank: Banks::new(&self.config_file).selected(),
+            bank: self.bank,
             unsaved: false,
             rollback: None,
             dir,

@@ -90,6 +90,7 @@ pub async fn run(
     let mut interrupt = signal(SignalKind::interrupt()).context("catch SIGINT")?;
     let mut pulse = Pulse::default();
     let mut disk = Disk::default();
+    disk.look(&master);
     let mut diagnostics = Diagnostics::default();
     self_test(&mut diagnostics, &mut primary, &mut master);
 
@@ -132,9 +133,10 @@ pub async fn run(
                 primary.settle_debts(&mut master, false);
             }
             Some(done) = disk.next(&mut master), if !disk.is_idle() => {
-                let (reply, response) = done.context("read or write a configuration file")?;
-                primary.checkpoint(&mut master, module.now_ms());
-                primary.answer_when_safe(reply, response);
+                if let Some((reply, response)) = done.context("read or write a configuration file")? {
+                    primary.checkpoint(&mut master, module.now_ms());
+                    primary.answer_when_safe(reply, response);
+                }
             }
             Some(call) = calls.recv() => {
                 let tested = matches!(call.request, Request::InjectFault { fault: Fault::Diagnostic });

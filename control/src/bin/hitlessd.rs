@@ -23,7 +23,7 @@ use hitless::{
 };
 use hitless_boot::directory;
 use hitless_ha::slot::ModuleSlot;
-use hitless_proto::config::Config;
+use hitless_proto::config::{Config, ConfigBank};
 use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
@@ -161,7 +161,8 @@ fn start(arguments: &Arguments, logbook: &Logbook) -> Result<ExitCode> {
         );
         return Ok(ExitCode::SUCCESS);
     }
-    let (_, config) = Banks::new(&arguments.config).load_selected()?;
+    let banks = Banks::new(&arguments.config);
+    let (_, config) = banks.load_selected()?;
     preflight::check()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -169,7 +170,13 @@ fn start(arguments: &Arguments, logbook: &Logbook) -> Result<ExitCode> {
         .context("start the runtime")?;
     LocalSet::new().block_on(
         &runtime,
-        module(arguments, config, Access::new(groups), logbook),
+        module(
+            arguments,
+            config,
+            banks.selected(),
+            Access::new(groups),
+            logbook,
+        ),
     )
 }
 
@@ -177,6 +184,7 @@ fn start(arguments: &Arguments, logbook: &Logbook) -> Result<ExitCode> {
 async fn module(
     arguments: &Arguments,
     config: Config,
+    bank: ConfigBank,
     access: Access,
     logbook: &Logbook,
 ) -> Result<ExitCode> {
@@ -196,6 +204,7 @@ async fn module(
         arguments.slot,
         config,
         arguments.config.clone(),
+        bank,
         run_dir.clone(),
         arguments.datapath_log as u8,
         backplane,
