@@ -69,7 +69,7 @@ struct Tty {
 impl Screen for Tty {
     fn answer(&mut self, paged: bool) -> impl Write {
         let output = io::BufWriter::new(io::stdout().lock());
-        Pager::new(Terminal, output, paged && self.is_terminal)
+        Pager::new(Terminal::default(), output, paged && self.is_terminal)
     }
 
     fn errors(&mut self) -> impl Write {

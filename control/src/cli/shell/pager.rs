@@ -47,8 +47,12 @@ impl Key {
 pub(super) trait Keyboard {
     /// Columns and rows of the window, as it is now.
     fn size(&self) -> (usize, usize);
+    /// From now on keys come at once and are not shown: before the question is, since who reads it may be quick.
+    fn attend(&mut self) -> io::Result<()>;
     /// Waits for a key.
     fn key(&mut self) -> io::Result<Key>;
+    /// The end of [`Keyboard::attend`].
+    fn release(&mut self);
 }
 
 /// Passes on what is written, and stops after every page. When the operator has enough, writing fails with
@@ -134,12 +138,10 @@ impl<K: Keyboard, W: Write> Pager<K, W> {
     }
 
     fn ask(&mut self) -> io::Result<()> {
-        self.output.write_all(MORE.as_bytes())?;
-        self.output.flush()?;
-        let key = self.keyboard.key();
-        self.output.write_all(ERASE.as_bytes())?;
-        self.output.flush()?;
-        match key? {
+        self.keyboard.attend()?;
+        let answer = self.question();
+        self.keyboard.release();
+        match answer? {
             // The last row of the page before stays in sight.
             Key::Page => self.rows_left = self.keyboard.size().1.saturating_sub(2).max(1),
             Key::Line => self.rows_left = 1,
@@ -149,6 +151,15 @@ impl<K: Keyboard, W: Write> Pager<K, W> {
             }
         }
         Ok(())
+    }
+
+    fn question(&mut self) -> io::Result<Key> {
+        self.output.write_all(MORE.as_bytes())?;
+        self.output.flush()?;
+        let key = self.keyboard.key();
+        self.output.write_all(ERASE.as_bytes())?;
+        self.output.flush()?;
+        key
     }
 }
 
@@ -186,15 +197,22 @@ impl<K: Keyboard, W: Write> Write for Pager<K, W> {
 }
 
 /// The terminal at standard input.
-pub(super) struct Terminal;
+#[derive(Default)]
+pub(super) struct Terminal {
+    raw: Option<Raw>,
+}
 
 impl Keyboard for Terminal {
     fn size(&self) -> (usize, usize) {
         window_size()
     }
 
+    fn attend(&mut self) -> io::Result<()> {
+        self.raw = Some(Raw::enter()?);
+        Ok(())
+    }
+
     fn key(&mut self) -> io::Result<Key> {
-        let _raw = Raw::enter()?;
         loop {
             let mut byte = [0];
             match nix::unistd::read(io::stdin().as_fd(), &mut byte) {
@@ -209,6 +227,10 @@ impl Keyboard for Terminal {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    fn release(&mut self) {
+        self.raw = None;
     }
 }
 
@@ -239,17 +261,40 @@ impl Drop for Raw {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
     use super::*;
 
     /// A window, and the keys that will be hit.
     struct Hands {
         size: (usize, usize),
         keys: Vec<Key>,
+        attending: Rc<Cell<bool>>,
+    }
+
+    impl Hands {
+        fn new(size: (usize, usize), keys: &[Key]) -> Self {
+            Self {
+                size,
+                keys: keys.to_vec(),
+                attending: Rc::default(),
+            }
+        }
     }
 
     impl Keyboard for Hands {
         fn size(&self) -> (usize, usize) {
             self.size
+        }
+
+        fn attend(&mut self) -> io::Result<()> {
+            assert!(!self.attending.replace(true));
+            Ok(())
+        }
+
+        fn release(&mut self) {
+            assert!(self.attending.replace(false));
         }
 
         fn key(&mut self) -> io::Result<Key> {
@@ -261,8 +306,7 @@ mod tests {
     /// What is seen, with the questions in their places, and whether all was written.
     fn paged(size: (usize, usize), keys: &[Key], text: &str) -> (String, bool) {
         let mut output = Vec::new();
-        let keys = keys.to_vec();
-        let mut pager = Pager::new(Hands { size, keys }, &mut output, true);
+        let mut pager = Pager::new(Hands::new(size, keys), &mut output, true);
         let whole = pager.write_all(text.as_bytes()).is_ok();
         assert!(pager.keyboard.keys.is_empty(), "not asked");
         let seen = String::from_utf8(output).unwrap();
@@ -315,10 +359,7 @@ mod tests {
     #[test]
     fn characters_may_come_in_pieces() {
         let mut output = Vec::new();
-        let hands = Hands {
-            size: (80, 24),
-            keys: Vec::new(),
-        };
+        let hands = Hands::new((80, 24), &[]);
         let mut pager = Pager::new(hands, &mut output, true);
         for byte in "é漢\n".bytes() {
             pager.write_all(&[byte]).unwrap();
@@ -329,15 +370,36 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_when_paging_is_off() {
-        let hands = Hands {
-            size: (10, 2),
-            keys: Vec::new(),
-        };
+        let hands = Hands::new((10, 2), &[]);
         let mut output = Vec::new();
         Pager::new(hands, &mut output, false)
             .write_all(numbers(50).as_bytes())
             .unwrap();
         assert_eq!(output, numbers(50).as_bytes());
+    }
+
+    /// Looks whether somebody listens when it shows the question.
+    struct Screen(Rc<Cell<bool>>);
+
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let is_asking = bytes == MORE.as_bytes() || bytes == ERASE.as_bytes();
+            assert_eq!(self.0.get(), is_asking, "{bytes:?}");
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_key_at_the_sight_of_the_question_is_not_too_early() {
+        let hands = Hands::new((80, 5), &[Key::Page, Key::Line, Key::Quit]);
+        let screen = Screen(hands.attending.clone());
+        let mut pager = Pager::new(hands, screen, true);
+        assert!(pager.write_all(numbers(99).as_bytes()).is_err());
+        assert!(!pager.keyboard.attending.get());
     }
 
     #[test]
