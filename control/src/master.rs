@@ -568,7 +568,7 @@ fn vlan_effect(change: &Change<u32, VlanEntry>) -> Effect<VlanEntry> {
 /// VLANS by VLAN id, with nothing for those that are not configured.
 fn wanted_vlans(config: &Config, up: &PortSet) -> Vec<VlanEntry> {
     let mut entries = vec![VlanEntry::default(); ENTRIES as usize];
-    for (vlan, entry) in switch::vlan_entries(config, up) {
+    for (vlan, entry) in switch::vlan_entries(config, up, |_| None) {
         entries[usize::from(vlan.get())] = entry;
     }
     entries

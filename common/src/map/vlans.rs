@@ -45,6 +45,18 @@ impl PortSet {
         Self(core::array::from_fn(|i| self.0[i] & other.0[i]))
     }
 
+    /// The ports in one of the sets or both.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self(core::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
+    /// The ports in this set that are not in the other.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        Self(core::array::from_fn(|i| self.0[i] & !other.0[i]))
+    }
+
     /// The ports in the set, ascending.
     pub fn iter(&self) -> impl Iterator<Item = PortNo> + '_ {
         PortNo::all().filter(|p| self.has(p.get()))
@@ -136,6 +148,18 @@ mod tests {
         );
         set.remove(PortNo::new(64).unwrap());
         assert!(set.iter().map(PortNo::get).eq([1, 65, 128]));
+    }
+
+    #[test]
+    fn sets_are_joined_cut_and_subtracted() {
+        let ports = |numbers: &[u16]| -> PortSet {
+            numbers.iter().filter_map(|&n| PortNo::new(n)).collect()
+        };
+        let (a, b) = (ports(&[1, 2, 128]), ports(&[2, 70]));
+        assert_eq!(a.or(&b), ports(&[1, 2, 70, 128]));
+        assert_eq!(a.and(&b), ports(&[2]));
+        assert_eq!(a.without(&b), ports(&[1, 128]));
+        assert_eq!(b.without(&a), ports(&[70]));
     }
 
     #[test]

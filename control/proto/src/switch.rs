@@ -67,22 +67,60 @@ pub fn limiters(config: &PortConfig) -> PortLimiters {
     }
 }
 
-/// The entries of every configured VLAN, with `up` as the ports on which frames can pass.
+/// What a protocol that keeps loops open (spanning tree) lets the ports of its VLANs do. It says nothing about ports
+/// that take no part: those forward and learn as if there were no protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overlay {
+    /// The ports that take part.
+    pub ports: PortSet,
+    /// Those of them that forward.
+    pub forwarding: PortSet,
+    /// Those of them behind which addresses are learned: all that forward, and more.
+    pub learning: PortSet,
+    /// Those of them that can make no loop, so that they go on without a lease.
+    pub fallback: PortSet,
+}
+
+impl Overlay {
+    /// Of `ports`, those that take no part and those that are `allowed`.
+    fn limit(&self, ports: &PortSet, allowed: &PortSet) -> PortSet {
+        ports.without(&self.ports).or(&ports.and(allowed))
+    }
+}
+
+/// The entry of a VLAN, with `up` as the ports on which frames can pass and what a protocol lets them do; an empty one if
+/// the VLAN is not configured.
 #[must_use]
-pub fn vlan_entries(config: &Config, up: &PortSet) -> BTreeMap<VlanId, VlanEntry> {
-    let mut entries: BTreeMap<VlanId, VlanEntry> = config
-        .vlans
-        .keys()
-        .map(|&vlan| {
-            (
-                vlan,
-                VlanEntry {
-                    flags: vlan_flag::EXISTS,
-                    ..VlanEntry::default()
-                },
-            )
-        })
-        .collect();
+pub fn vlan_entry(
+    config: &Config,
+    vlan: VlanId,
+    up: &PortSet,
+    overlay: Option<&Overlay>,
+) -> VlanEntry {
+    if !config.vlans.contains_key(&vlan) {
+        return VlanEntry::default();
+    }
+    let mut entry = NEW_VLAN;
+    for (&port, settings) in &config.ports {
+        if settings.untagged == Some(vlan) {
+            entry.untagged.insert(port);
+            entry.member.insert(port);
+        } else if settings.tagged.contains(&vlan) {
+            entry.member.insert(port);
+        }
+    }
+    opened(entry, config, vlan, up, overlay)
+}
+
+/// The entries of every configured VLAN, as [`vlan_entry`] makes each.
+#[must_use]
+pub fn vlan_entries(
+    config: &Config,
+    up: &PortSet,
+    overlay_of: impl Fn(VlanId) -> Option<Overlay>,
+) -> BTreeMap<VlanId, VlanEntry> {
+    let mut entries: BTreeMap<VlanId, VlanEntry> =
+        config.vlans.keys().map(|&vlan| (vlan, NEW_VLAN)).collect();
     for (&port, settings) in &config.ports {
         for vlan in settings.tagged.iter().chain(&settings.untagged) {
             if let Some(entry) = entries.get_mut(vlan) {
@@ -93,18 +131,46 @@ pub fn vlan_entries(config: &Config, up: &PortSet) -> BTreeMap<VlanId, VlanEntry
             }
         }
     }
-    for (vlan, entry) in &mut entries {
-        entry.forwarding = entry.member.and(up);
-        let config = config.vlans.get(vlan);
-        if config.is_some_and(|v| v.learning) {
-            // Behind a port that is no member nothing can be reached, so nothing is learned there.
-            entry.learning = entry.forwarding;
-        }
-        let loop_free = config.and_then(|v| v.loop_free_ports.as_ref());
-        let fallback = loop_free.map_or(entry.forwarding, |ports| ports.iter().copied().collect());
-        *entry = entry.with_fallback(&fallback);
+    for (&vlan, entry) in &mut entries {
+        *entry = opened(*entry, config, vlan, up, overlay_of(vlan).as_ref());
     }
     entries
+}
+
+/// A VLAN without members.
+const NEW_VLAN: VlanEntry = VlanEntry {
+    flags: vlan_flag::EXISTS,
+    forwarding: PortSet::EMPTY,
+    untagged: PortSet::EMPTY,
+    learning: PortSet::EMPTY,
+    member: PortSet::EMPTY,
+    fallback: PortSet::EMPTY,
+};
+
+/// The entry of a VLAN that so far has nothing but its members, with what these may do.
+fn opened(
+    mut entry: VlanEntry,
+    config: &Config,
+    vlan: VlanId,
+    up: &PortSet,
+    overlay: Option<&Overlay>,
+) -> VlanEntry {
+    let limit = |ports: &PortSet, allowed: fn(&Overlay) -> &PortSet| match overlay {
+        Some(overlay) => overlay.limit(ports, allowed(overlay)),
+        None => *ports,
+    };
+    let settings = config.vlans.get(&vlan);
+    let passing = entry.member.and(up);
+    entry.forwarding = limit(&passing, |o| &o.forwarding);
+    if settings.is_some_and(|v| v.learning) {
+        // Behind a port that is no member nothing can be reached, so nothing is learned there.
+        entry.learning = limit(&passing, |o| &o.learning);
+    }
+    let mut fallback = limit(&entry.forwarding, |o| &o.fallback);
+    if let Some(loop_free) = settings.and_then(|v| v.loop_free_ports.as_ref()) {
+        fallback = fallback.and(&loop_free.iter().copied().collect());
+    }
+    entry.with_fallback(&fallback)
 }
 
 /// What stays open when one entry takes the place of another: the first of the two steps of a change, so that
@@ -122,6 +188,7 @@ pub fn narrowed(installed: &VlanEntry, wanted: &VlanEntry) -> VlanEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn ports(numbers: &[u16]) -> PortSet {
         numbers.iter().filter_map(|&n| PortNo::new(n)).collect()
@@ -147,7 +214,7 @@ mod tests {
     }
 
     /// VLAN 10 on ports 1 to 3, VLAN 20 on ports 1 and 2.
-    fn entries(loop_free: &str, up: &[u16]) -> BTreeMap<VlanId, VlanEntry> {
+    fn config(loop_free: &str) -> Config {
         let document = serde_json::json!({
             "switch": "sw",
             "vlans": [
@@ -160,8 +227,11 @@ mod tests {
                 {"port": 3, "device": "p3", "untagged": 10},
             ],
         });
-        let config: Config = serde_json::from_value(document).unwrap();
-        vlan_entries(&config, &ports(up))
+        serde_json::from_value(document).unwrap()
+    }
+
+    fn entries(loop_free: &str, up: &[u16]) -> BTreeMap<VlanId, VlanEntry> {
+        vlan_entries(&config(loop_free), &ports(up), |_| None)
     }
 
     #[test]
@@ -179,6 +249,107 @@ mod tests {
         // A port that is down goes on with nothing.
         assert_eq!(entries("[2, 3]", &[1, 3])[&vlan(10)].fallback, ports(&[3]));
         assert!(entries("[]", &[1, 2])[&vlan(10)].fallback.is_empty());
+    }
+
+    #[test]
+    fn in_a_domain_only_what_it_lets_forward_does() {
+        let vlan = VlanId::new(10).unwrap();
+        let overlay = Overlay {
+            ports: ports(&[1, 2]),
+            forwarding: ports(&[1]),
+            learning: ports(&[1, 2]),
+            fallback: PortSet::EMPTY,
+        };
+        // Port 2 learns only; port 3 takes no part.
+        let entry = vlan_entry(&config("null"), vlan, &ports(&[1, 2, 3, 4]), Some(&overlay));
+        assert_eq!(entry.member, ports(&[1, 2, 3]));
+        assert_eq!(entry.forwarding, ports(&[1, 3]));
+        assert_eq!(entry.learning, ports(&[1, 2, 3]));
+        assert_eq!(entry.fallback, ports(&[3]));
+        assert_eq!(entry.flags, vlan_flag::EXISTS | vlan_flag::GUARDED);
+        // The configuration says that port 3 can make a loop: nothing goes on.
+        let guarded = vlan_entry(&config("[1]"), vlan, &ports(&[1, 2, 3, 4]), Some(&overlay));
+        assert!(guarded.fallback.is_empty());
+        // Where nothing is learned a protocol does not change that.
+        let mut silent = config("null");
+        silent.vlans.get_mut(&vlan).unwrap().learning = false;
+        assert!(
+            vlan_entry(&silent, vlan, &ports(&[1, 2]), Some(&overlay))
+                .learning
+                .is_empty()
+        );
+        let unknown = VlanId::new(11).unwrap();
+        assert_eq!(
+            vlan_entry(&silent, unknown, &ports(&[1]), Some(&overlay)),
+            VlanEntry::default()
+        );
+    }
+
+    fn any_ports() -> impl Strategy<Value = PortSet> {
+        any::<u8>().prop_map(|bits| {
+            (1..=8)
+                .filter(|n| bits >> (n - 1) & 1 != 0)
+                .filter_map(PortNo::new)
+                .collect()
+        })
+    }
+
+    /// VLANs 10 and 20 on ports 1 to 3 in any way.
+    fn any_config() -> impl Strategy<Value = Config> {
+        let port = (any::<[bool; 2]>(), 0..3usize);
+        let vlan = || (any::<bool>(), proptest::option::of(any_ports()));
+        ([port.clone(), port.clone(), port], [vlan(), vlan()]).prop_map(|(members, vlans)| {
+            let mut config = config("null");
+            let ids: Vec<VlanId> = config.vlans.keys().copied().collect();
+            for (port, (tagged, untagged)) in config.ports.values_mut().zip(members) {
+                port.untagged = ids.get(untagged).copied();
+                let tagged = ids.iter().zip(tagged).filter(|(_, is)| *is);
+                port.tagged = tagged.map(|(&id, _)| id).collect();
+            }
+            for (vlan, (learning, loop_free)) in config.vlans.values_mut().zip(vlans) {
+                vlan.learning = learning;
+                vlan.loop_free_ports = loop_free.map(|set| set.iter().collect());
+            }
+            config
+        })
+    }
+
+    proptest! {
+        /// Each port judged on its own gives the same sets, and one VLAN the same as all at once.
+        #[test]
+        fn every_port_does_what_it_may(
+            config in any_config(),
+            up in any_ports(),
+            (part, forwards, learns, goes_on) in (any_ports(), any_ports(), any_ports(), any_ports()),
+        ) {
+            let overlay = Overlay {
+                ports: part,
+                forwarding: forwards.and(&part),
+                learning: forwards.or(&learns).and(&part),
+                fallback: goes_on.and(&part),
+            };
+            let with = |vlan: VlanId| (vlan.get() == 10).then_some(overlay);
+            let entries = vlan_entries(&config, &up, with);
+            prop_assert!(entries.keys().eq(config.vlans.keys()));
+            for (&vlan, entry) in &entries {
+                prop_assert_eq!(*entry, vlan_entry(&config, vlan, &up, with(vlan).as_ref()));
+                let settings = &config.vlans[&vlan];
+                let overlay = with(vlan);
+                for port in PortNo::all() {
+                    let n = port.get();
+                    let member = config.ports.get(&port).is_some_and(|p| {
+                        p.untagged == Some(vlan) || p.tagged.contains(&vlan)
+                    });
+                    let takes_part = overlay.is_some() && part.has(n);
+                    let may = |set: &PortSet| member && up.has(n) && (!takes_part || set.has(n));
+                    let safe = settings.loop_free_ports.as_ref().is_none_or(|l| l.contains(&port));
+                    prop_assert_eq!(entry.member.has(n), member);
+                    prop_assert_eq!(entry.forwarding.has(n), may(&forwards));
+                    prop_assert_eq!(entry.learning.has(n), settings.learning && may(&forwards.or(&learns)));
+                    prop_assert_eq!(entry.fallback.has(n), may(&forwards) && may(&goes_on) && safe);
+                }
+            }
+        }
     }
 
     #[test]

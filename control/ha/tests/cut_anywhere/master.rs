@@ -460,7 +460,7 @@ fn tell(open: &mut Open<'_>, told: &mut Memory, now: &Memory) {
 
 fn wanted(config: &Config, up: &PortSet) -> Vec<VlanEntry> {
     let mut entries = vec![VlanEntry::default(); VLANS];
-    for (vlan, entry) in vlan_entries(config, &up.and(&enabled(config))) {
+    for (vlan, entry) in vlan_entries(config, &up.and(&enabled(config)), |_| None) {
         entries[usize::from(vlan.get())] = entry;
     }
     entries
