@@ -4,7 +4,6 @@ mod running;
 
 use crate::{
     config_file::banks::Banks,
-    ethtool::Ethtool,
     hw::boot_seconds,
     master::{Master, PortState, Rollback},
     northbound::api::{
@@ -212,7 +211,7 @@ impl Master {
             },
             configured_offload: config.offload,
             mtu: device.map(|d| d.mtu),
-            speed_mbps: device.and_then(|d| Ethtool::new(&d.name).ok()?.speed_mbps().ok()?),
+            speed_mbps: device.map(|d| d.speed_mbps).filter(|&speed| speed != 0),
             pvid: config.untagged,
             tagged: config.tagged.iter().copied().collect(),
             counters: self.counters(port.get())?,

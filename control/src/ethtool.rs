@@ -1,4 +1,4 @@
-//! The few device features that decide whether XDP can forward rightly, and the speed, by the ethtool ioctls.
+//! The few device features that decide whether XDP can forward rightly, speed and duplex, by the ethtool ioctls.
 
 use std::{ffi::CStr, io, mem::MaybeUninit, os::fd::AsRawFd};
 
@@ -33,7 +33,8 @@ struct Settings {
     command: u32,
     modes: [u32; 2],
     speed: u16,
-    duplex_to_mdio: [u8; 6],
+    duplex: u8,
+    port_to_mdio: [u8; 5],
     packets: [u32; 2],
     speed_high: u16,
     rest: [u8; 14],
@@ -42,7 +43,18 @@ struct Settings {
 /// What devices say that do not know their speed.
 const SPEEDS_UNKNOWN: [u32; 3] = [0, 0xffff, u32::MAX];
 
+const DUPLEX_FULL: u8 = 1;
+
 const _: () = assert!(size_of::<Settings>() == 44);
+
+/// How a link runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkMode {
+    /// Its speed in Mbit/s; `None` if the device does not know, as without a link.
+    pub speed_mbps: Option<u32>,
+    /// Whether both ends may send at a time; false if the device does not know.
+    pub full_duplex: bool,
+}
 
 /// One device of the current thread's network namespace.
 pub struct Ethtool {
@@ -79,18 +91,21 @@ impl Ethtool {
         Ok(name.to_string_lossy().into_owned())
     }
 
-    /// The speed of the link in Mbit/s; `None` if the device does not know, as without a link.
+    /// Speed and duplex.
     ///
     /// # Errors
-    /// What the driver says, for instance that it has no speed.
-    pub fn speed_mbps(&self) -> io::Result<Option<u32>> {
+    /// What the driver says, for instance that it has no such thing.
+    pub fn link_mode(&self) -> io::Result<LinkMode> {
         let mut settings = Settings {
             command: ETHTOOL_GSET,
             ..Settings::default()
         };
         self.call((&raw mut settings).cast())?;
         let speed = u32::from(settings.speed_high) << 16 | u32::from(settings.speed);
-        Ok((!SPEEDS_UNKNOWN.contains(&speed)).then_some(speed))
+        Ok(LinkMode {
+            speed_mbps: (!SPEEDS_UNKNOWN.contains(&speed)).then_some(speed),
+            full_duplex: settings.duplex == DUPLEX_FULL,
+        })
     }
 
     /// Whether checksums are left to the device.

@@ -1,7 +1,9 @@
 //! Interfaces by rtnetlink: which there are, and every change of them.
 
+use crate::ethtool::Ethtool;
 use anyhow::{Context, Result};
 use futures_util::{StreamExt, TryStreamExt};
+use hitless_common::Mac;
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
     RouteNetlinkMessage,
@@ -18,12 +20,18 @@ pub struct Device {
     pub ifindex: u32,
     /// Its name.
     pub name: String,
+    /// Its own address; all zeroes if it has none of Ethernet's kind.
+    pub mac: Mac,
     /// Octets of payload that it sends.
     pub mtu: u32,
     /// Whether it is administratively up.
     pub admin_up: bool,
     /// Whether it is up and has a carrier: frames can pass.
     pub link_up: bool,
+    /// The speed of its link in Mbit/s; 0 if the device does not know, as without a link.
+    pub speed_mbps: u32,
+    /// Whether both ends of its link may send at a time; false if the device does not know, as without a link.
+    pub full_duplex: bool,
     /// Whether it takes frames to any address.
     pub promiscuous: bool,
     /// The kind of a virtual device (`veth`, `tun`, …); `None` for hardware.
@@ -181,6 +189,7 @@ fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<LinkChange> {
 
 fn device(message: &LinkMessage) -> Option<Device> {
     let mut name = None;
+    let mut mac = Mac([0; 6]);
     let mut mtu = 0;
     let mut kind = None;
     let mut peer = None;
@@ -188,6 +197,9 @@ fn device(message: &LinkMessage) -> Option<Device> {
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(n) => name = Some(n.clone()),
+            LinkAttribute::Address(octets) => {
+                mac = octets.as_slice().try_into().map_or(mac, Mac);
+            }
             LinkAttribute::Mtu(m) => mtu = *m,
             LinkAttribute::Link(index) => peer = Some(*index),
             LinkAttribute::LinkNetNsId(id) => nsid = Some(*id),
@@ -200,14 +212,25 @@ fn device(message: &LinkMessage) -> Option<Device> {
             _ => {}
         }
     }
+    let name = name?;
     let flags = message.header.flags;
+    let link_up = flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
+    // What changes speed or duplex takes the link down for a moment: a message comes when it is up again.
+    let mode = if link_up {
+        Ethtool::new(&name).and_then(|e| e.link_mode()).ok()
+    } else {
+        None
+    };
     let is_veth = kind.as_deref() == Some(InfoKind::Veth.to_string().as_str());
     Some(Device {
         ifindex: message.header.index,
-        name: name?,
+        name,
+        mac,
         mtu,
         admin_up: flags.contains(LinkFlags::Up),
-        link_up: flags.contains(LinkFlags::Up | LinkFlags::LowerUp),
+        link_up,
+        speed_mbps: mode.and_then(|m| m.speed_mbps).unwrap_or(0),
+        full_duplex: mode.is_some_and(|m| m.full_duplex),
         promiscuous: flags.contains(LinkFlags::Promisc),
         far_end: peer
             .filter(|_| is_veth)
