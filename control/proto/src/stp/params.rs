@@ -2,6 +2,7 @@
 
 use super::vector::{BridgeId, PortId, Times};
 use hitless_common::{Mac, PortNo};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// ForceProtocolVersion (17.13.4).
@@ -14,11 +15,13 @@ pub enum ForceVersion {
 }
 
 /// How a port without a configured cost gets one from its speed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CostMethod {
     /// 16 bits (802.1D-1998 table 8-5).
     Short,
     /// 32 bits (802.1D-2004 table 17-3).
+    #[default]
     Long,
 }
 
@@ -134,7 +137,7 @@ impl BridgeConfig {
             return Err(ParameterError::Address(self.mac));
         }
         if self.priority & 0x0fff != 0 {
-            return Err(ParameterError::BridgePriority(self.priority));
+            return Err(ParameterError::BridgePriority(self.priority.into()));
         }
         range("system identifier extension", self.extension, 0, 4095)?;
         let most = match self.force_version {
@@ -212,11 +215,11 @@ impl PortConfig {
     /// The first rule that is broken.
     pub fn check(&self, method: CostMethod) -> Result<(), ParameterError> {
         if self.priority & 0x0f != 0 {
-            return Err(ParameterError::PortPriority(self.priority));
+            return Err(ParameterError::PortPriority(self.priority.into()));
         }
         match self.path_cost {
             Some(cost) if cost == 0 || cost > method.max() => Err(ParameterError::PathCost {
-                cost,
+                cost: cost.into(),
                 max: method.max(),
             }),
             _ => Ok(()),
@@ -243,15 +246,15 @@ pub enum ParameterError {
     Address(Mac),
     /// The bridge priority.
     #[error("bridge priority {0}: choose 0 to 61440 in steps of 4096 (802.1D-2004 17.14)")]
-    BridgePriority(u16),
+    BridgePriority(i64),
     /// The port priority.
     #[error("port priority {0}: choose 0 to 240 in steps of 16 (802.1D-2004 17.14)")]
-    PortPriority(u8),
+    PortPriority(i64),
     /// A path cost.
     #[error("path cost {cost}: choose 1 to {max} (802.1D-2004 17.14)")]
     PathCost {
         /// The value.
-        cost: u32,
+        cost: i64,
         /// The highest that is allowed.
         max: u32,
     },
@@ -261,7 +264,7 @@ pub enum ParameterError {
         /// Which parameter.
         name: &'static str,
         /// The value.
-        value: u16,
+        value: i64,
         /// The lowest that is allowed.
         min: u16,
         /// The highest that is allowed.
@@ -282,11 +285,30 @@ pub enum ParameterError {
     },
 }
 
-const fn range(name: &'static str, value: u16, min: u16, max: u16) -> Result<(), ParameterError> {
+impl ParameterError {
+    /// The same rule, broken by another value: by one that is too far out to be any parameter's.
+    #[must_use]
+    pub const fn by(self, value: i64) -> Self {
+        match self {
+            Self::BridgePriority(_) => Self::BridgePriority(value),
+            Self::PortPriority(_) => Self::PortPriority(value),
+            Self::PathCost { max, .. } => Self::PathCost { cost: value, max },
+            Self::Range { name, min, max, .. } => Self::Range {
+                name,
+                value,
+                min,
+                max,
+            },
+            Self::Address(_) | Self::Times { .. } => self,
+        }
+    }
+}
+
+fn range(name: &'static str, value: u16, min: u16, max: u16) -> Result<(), ParameterError> {
     if value < min || value > max {
         return Err(ParameterError::Range {
             name,
-            value,
+            value: value.into(),
             min,
             max,
         });
