@@ -18,4 +18,5 @@ pub mod module;
 pub mod netlink;
 pub mod northbound;
 pub mod offload;
+pub mod packet_socket;
 pub mod run;

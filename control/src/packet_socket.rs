@@ -1,0 +1,340 @@
+//! Sending frames of the control plane's own out of ports' devices, past the data path.
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt};
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+/// Frames handed to the kernel in one call; it takes 1,024 at most.
+const BATCH: usize = 128;
+
+/// Octets of frames that may wait for slow devices at a time.
+const WAITING_OCTETS: usize = 4 << 20;
+
+/// The kernel's priority of network control (TC_PRIO_CONTROL): ahead of all data where a device has a queue.
+const CONTROL: i32 = 7;
+
+/// A frame and the number of the device that it shall leave by.
+pub type Outgoing<'f> = (u32, &'f [u8]);
+
+/// A packet socket that sends and receives nothing. It belongs to the network namespace of the thread that opened it.
+#[derive(Debug)]
+pub struct PacketSocket {
+    socket: OwnedFd,
+}
+
+/// A frame that was not sent.
+#[derive(Debug)]
+pub struct Unsent {
+    /// Its place among the frames.
+    pub index: usize,
+    /// Why: ENXIO if there is no such device, ENETDOWN if it is down, EMSGSIZE if the frame is too long for it,
+    /// ENOBUFS if its queue is full, EAGAIN if too many frames wait for slow devices.
+    pub error: io::Error,
+}
+
+/// What became of some frames.
+#[derive(Debug, Default)]
+pub struct SendReport {
+    /// How many the kernel took.
+    pub sent: usize,
+    /// The others, in their order.
+    pub unsent: Vec<Unsent>,
+}
+
+impl PacketSocket {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// If the kernel gives none, for instance for want of CAP_NET_RAW.
+    pub fn open() -> io::Result<Self> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        // Protocol 0: no frame is ever received.
+        let socket = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
+        setsockopt(&socket, sockopt::Priority, &CONTROL)?;
+        setsockopt(&socket, sockopt::SndBufForce, &WAITING_OCTETS)?;
+        Ok(Self { socket })
+    }
+
+    /// Sends frames, in their order and as they are: with both addresses, tags and padding. Never waits; what one
+    /// device refuses does not keep the next frame back.
+    #[must_use]
+    pub fn send(&self, frames: &[Outgoing<'_>]) -> SendReport {
+        send_all(frames, |batch| self.send_batch(batch))
+    }
+
+    /// Gives frames to the kernel: how many it took, before the first that it did not take. An error is about the first
+    /// frame.
+    fn send_batch(&self, frames: &[Outgoing<'_>]) -> io::Result<usize> {
+        let mut addresses: Vec<libc::sockaddr_ll> = frames
+            .iter()
+            .map(|(ifindex, _)| libc::sockaddr_ll {
+                sll_family: libc::AF_PACKET as u16,
+                // The kernel reads it from the frame.
+                sll_protocol: 0,
+                // Device numbers are positive: one that is none is refused as no device.
+                sll_ifindex: i32::try_from(*ifindex).unwrap_or(-1),
+                sll_hatype: 0,
+                sll_pkttype: 0,
+                sll_halen: 0,
+                sll_addr: [0; 8],
+            })
+            .collect();
+        let mut parts: Vec<libc::iovec> = frames
+            .iter()
+            .map(|(_, octets)| libc::iovec {
+                iov_base: octets.as_ptr().cast_mut().cast(),
+                iov_len: octets.len(),
+            })
+            .collect();
+        let mut messages: Vec<libc::mmsghdr> = addresses
+            .iter_mut()
+            .zip(&mut parts)
+            .map(|(address, part)| {
+                // SAFETY: plain data, valid as all zeroes; it has padding on some targets, so it can not be spelled out.
+                let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+                header.msg_name = std::ptr::from_mut(address).cast();
+                header.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+                header.msg_iov = part;
+                header.msg_iovlen = 1;
+                libc::mmsghdr {
+                    msg_hdr: header,
+                    msg_len: 0,
+                }
+            })
+            .collect();
+        // SAFETY: the messages point to one address and one part each, which outlive the call, as the octets of the
+        // frames do; the kernel only reads those, and writes nothing but the lengths in `messages`.
+        let taken = unsafe {
+            libc::sendmmsg(
+                self.socket.as_raw_fd(),
+                messages.as_mut_ptr(),
+                // At most BATCH.
+                messages.len() as libc::c_uint,
+                0,
+            )
+        };
+        usize::try_from(taken).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+/// Sends frames in batches by what tells how many of a batch were taken, or why not even the first was.
+fn send_all(
+    frames: &[Outgoing<'_>],
+    mut send: impl FnMut(&[Outgoing<'_>]) -> io::Result<usize>,
+) -> SendReport {
+    let mut report = SendReport::default();
+    let mut next = 0;
+    while next < frames.len() {
+        let batch = &frames[next..frames.len().min(next + BATCH)];
+        match send(batch) {
+            Ok(0) => {
+                // The kernel takes one or says why not; without progress this must end all the same.
+                report.give_up(next, frames.len(), || io::ErrorKind::WriteZero.into());
+                break;
+            }
+            Ok(taken) => {
+                next += taken;
+                report.sent += taken;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                report.give_up(next, frames.len(), || io::ErrorKind::WouldBlock.into());
+                break;
+            }
+            Err(error) => {
+                report.unsent.push(Unsent { index: next, error });
+                next += 1;
+            }
+        }
+    }
+    report
+}
+
+impl SendReport {
+    fn give_up(&mut self, from: usize, to: usize, why: impl Fn() -> io::Error) {
+        self.unsent.extend((from..to).map(|index| Unsent {
+            index,
+            error: why(),
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::poll::{PollFd, PollFlags, poll};
+    use nix::sys::socket::{LinkAddr, SockProtocol, recvfrom};
+    use proptest::prelude::*;
+    use std::{io::ErrorKind, os::fd::AsFd};
+
+    /// What becomes of a frame.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Fate {
+        Taken,
+        Refused,
+        /// Taken at the second try.
+        Interrupted,
+    }
+
+    proptest! {
+        /// Every frame is offered until it is taken or refused, in order, and a refusal keeps none of the others back.
+        #[test]
+        fn every_frame_has_its_turn(
+            fates in prop::collection::vec(
+                prop_oneof![8 => Just(Fate::Taken), 1 => Just(Fate::Refused), 1 => Just(Fate::Interrupted)],
+                0..3 * BATCH,
+            ),
+            most in 1..2 * BATCH,
+        ) {
+            let octets = [0; 60];
+            let frames: Vec<Outgoing<'_>> = (0..fates.len() as u32).map(|i| (i, &octets[..])).collect();
+            let mut left = fates.clone();
+            let mut seen = Vec::new();
+            let report = send_all(&frames, |batch| {
+                assert!(!batch.is_empty() && batch.len() <= BATCH);
+                let mut taken = 0;
+                for (index, _) in batch.iter().take(most) {
+                    let fate = &mut left[*index as usize];
+                    let kind = match fate {
+                        Fate::Taken => {
+                            seen.push(*index);
+                            taken += 1;
+                            continue;
+                        }
+                        Fate::Refused => ErrorKind::NetworkDown,
+                        Fate::Interrupted => ErrorKind::Interrupted,
+                    };
+                    // The kernel tells what is wrong only when it is with the first frame.
+                    if taken > 0 {
+                        break;
+                    }
+                    if kind == ErrorKind::Interrupted {
+                        *fate = Fate::Taken;
+                    }
+                    return Err(kind.into());
+                }
+                Ok(taken)
+            });
+            let refused = |i: &usize| fates[*i] == Fate::Refused;
+            let expected: Vec<u32> = (0..fates.len()).filter(|i| !refused(i)).map(|i| i as u32).collect();
+            prop_assert_eq!(report.sent, expected.len());
+            prop_assert_eq!(seen, expected);
+            prop_assert!(report.unsent.iter().map(|u| u.index).eq((0..fates.len()).filter(refused)));
+        }
+    }
+
+    #[test]
+    fn a_full_socket_ends_it() {
+        let octets = [0; 60];
+        let frames: Vec<Outgoing<'_>> = (0..5).map(|i| (i, &octets[..])).collect();
+        let mut calls = 0;
+        let report = send_all(&frames, |_| {
+            calls += 1;
+            match calls {
+                1 => Ok(2),
+                2 => Err(ErrorKind::WouldBlock.into()),
+                _ => unreachable!("a full socket is not asked again"),
+            }
+        });
+        assert_eq!(report.sent, 2);
+        let unsent: Vec<usize> = report.unsent.iter().map(|u| u.index).collect();
+        assert_eq!(unsent, [2, 3, 4]);
+        assert!(
+            report
+                .unsent
+                .iter()
+                .all(|u| u.error.kind() == ErrorKind::WouldBlock)
+        );
+    }
+
+    /// In a network namespace of its own, which ends with the thread. Only root may make one.
+    #[test]
+    fn one_device_does_not_hold_up_another() {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("not run: only root may make a network namespace");
+            return;
+        }
+        std::thread::spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            for words in [
+                "link add out type veth peer name in",
+                "link set out up",
+                "link set in up",
+                "link add idle type veth peer name other",
+            ] {
+                let mut ip = std::process::Command::new("ip");
+                assert!(ip.args(words.split(' ')).status().unwrap().success());
+            }
+            let number = |name| nix::net::if_::if_nametoindex(name).unwrap();
+            let (out, idle) = (number("out"), number("idle"));
+            // Everything that comes in, as it is.
+            let all = SockProtocol::EthAll;
+            let receiver = socket(
+                AddressFamily::Packet,
+                SockType::Raw,
+                SockFlag::SOCK_NONBLOCK,
+                all,
+            )
+            .unwrap();
+
+            // A BPDU's length stands in the place of the type.
+            let mut frame = [0; 60];
+            frame[..17].copy_from_slice(&[
+                1, 0x80, 0xc2, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 38, 0x42, 0x42, 3,
+            ]);
+            let numbered = |n: u8| {
+                let mut frame = frame;
+                frame[59] = n;
+                frame
+            };
+            let long = [0; 2000];
+            let (first, second, third) = (numbered(1), numbered(2), numbered(3));
+            let report = PacketSocket::open().unwrap().send(&[
+                (out, &first),
+                (idle, &first),
+                (out, &second),
+                (999, &first),
+                (u32::MAX, &first),
+                (out, &long),
+                (out, &third),
+            ]);
+            assert_eq!(report.sent, 3);
+            let unsent: Vec<_> = report
+                .unsent
+                .iter()
+                .map(|u| (u.index, u.error.raw_os_error().unwrap()))
+                .collect();
+            let expected = [
+                (1, libc::ENETDOWN),
+                (3, libc::ENXIO),
+                (4, libc::ENXIO),
+                (5, libc::EMSGSIZE),
+            ];
+            assert_eq!(unsent, expected);
+
+            // A veth has passed them on when the call returns, or does so within the time of a soft interrupt.
+            let mut received = Vec::new();
+            let mut wait = [PollFd::new(receiver.as_fd(), PollFlags::POLLIN)];
+            while received.len() < 3 {
+                assert_eq!(
+                    poll(&mut wait, 10_000u16),
+                    Ok(1),
+                    "frames arrived: {received:?}"
+                );
+                let mut octets = [0; 2048];
+                let (length, from) =
+                    recvfrom::<LinkAddr>(receiver.as_raw_fd(), &mut octets).unwrap();
+                if from.is_some_and(|a| a.ifindex() == number("in") as usize)
+                    && octets[..12] == frame[..12]
+                {
+                    received.push(octets[..length].to_vec());
+                }
+            }
+            assert_eq!(received, [first.to_vec(), second.to_vec(), third.to_vec()]);
+        })
+        .join()
+        .unwrap();
+    }
+}
