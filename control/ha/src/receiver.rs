@@ -159,15 +159,19 @@ impl Receiver {
         received
     }
 
-    /// Looks after the bracket timer. To be called when [`Receiver::deadline`] has come, after everything that had
-    /// arrived was received: a standby that was stopped for a while must not blame the master.
-    pub fn tick(&mut self, now: u64) {
-        if self.deadline().is_some_and(|deadline| now >= deadline) {
+    /// Looks after the bracket timer (seed row 48). To be called after everything that had arrived was received: a
+    /// standby that was stopped for a while must not blame the master. A master that has fallen silent is not late with
+    /// its bracket: that is for its keepalives to find, and what it closed before is as good as ever.
+    pub fn tick(&mut self) {
+        if self
+            .deadline()
+            .is_some_and(|deadline| self.heard >= deadline)
+        {
             self.discard_late();
         }
     }
 
-    /// When [`Receiver::tick`] is due; never while no bracket is open.
+    /// When the open bracket is late, if the master still speaks; never while none is open.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
         self.bracket

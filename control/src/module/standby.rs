@@ -312,7 +312,7 @@ impl<'m> Following<'m> {
                 }
             }
         }
-        self.receiver.tick(self.module.now_ms());
+        self.receiver.tick();
         self.write()?;
         Ok(None)
     }

@@ -9,11 +9,13 @@ pub const BEGIN: u16 = 1;
 pub const END: u16 = 2;
 pub const WHOLE: u16 = BEGIN | END;
 
+pub const MODULE: u16 = 1;
 pub const CONFIG: u16 = 2;
 pub const PORTS: u16 = 3;
 pub const VLANS: u16 = 4;
 pub const FDB: u16 = 5;
 
+pub const KEEPALIVE: u16 = 2;
 pub const PUT: u16 = 1;
 pub const UPDATE: u16 = 2;
 pub const DELETE: u16 = 3;
@@ -163,6 +165,11 @@ impl Standby {
         };
         let bytes = raw.bytes(self.sequence);
         self.hear(&bytes).unwrap();
+    }
+
+    /// A sign of life of the master.
+    pub fn keepalive(&mut self) {
+        self.message(MODULE, KEEPALIVE, 0, self.transaction, &[]);
     }
 
     /// The same in the current bracket, which `flags` may open or close.
