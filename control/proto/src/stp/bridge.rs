@@ -2,12 +2,10 @@
 
 use super::event::{Event, Input, InputError, Output};
 use super::machine;
-use super::params::{BridgeConfig, ForceVersion, Link, PortConfig};
-use super::state::{
-    BdmState, BridgeState, Checkpoint, Counters, InfoIs, MIGRATE_TIME, Opening, PimState,
-    PortState, PpmState, PrtState, PrxState, PstState, Role, TcmState,
-};
-use super::vector::{PortId, PriorityVector};
+use super::marks::Marks;
+use super::params::{BridgeConfig, Link, PortConfig};
+use super::state::{BridgeState, Checkpoint, Counters, Opening, PortState, Role};
+use super::vector::PortId;
 use hitless_common::PortNo;
 
 /// Rounds after which the machines are left where they are until the next input. They need a handful; more would be
@@ -21,6 +19,13 @@ pub struct Bridge {
     /// Ascending by number.
     pub(super) ports: Vec<PortState>,
     pub(super) out: Output,
+    /// Ports whose machines may move.
+    pub(super) due: Marks,
+    /// Ports whose machines were looked at since the last input: what is not among them did not change but for timers
+    /// that run.
+    pub(super) touched: Marks,
+    /// What ports did with frames before the last input, of those for which it changed.
+    pub(super) was: Vec<(PortNo, Opening)>,
 }
 
 impl Bridge {
@@ -31,16 +36,12 @@ impl Bridge {
     pub fn new(config: BridgeConfig) -> Result<Self, InputError> {
         config.check()?;
         Ok(Self {
-            state: BridgeState {
-                config,
-                root_priority: PriorityVector::own(config.id()),
-                root_port_id: PortId(0),
-                root_times: config.times(),
-                topology_changes: 0,
-                since_topology_change: 0,
-            },
+            state: BridgeState::begin(config),
             ports: Vec::new(),
             out: Output::default(),
+            due: Marks::NONE,
+            touched: Marks::NONE,
+            was: Vec::new(),
         })
     }
 
@@ -87,17 +88,33 @@ impl Bridge {
         }
     }
 
+    /// Ports that the last input may have changed in more than their timers' running.
+    pub fn touched(&self) -> impl Iterator<Item = &PortState> + '_ {
+        self.touched.iter(self.ports.len()).map(|i| &self.ports[i])
+    }
+
+    /// Forgets what was counted on a port. No machine looks at it.
+    ///
+    /// # Errors
+    /// When there is no such port.
+    pub fn clear_counters(&mut self, port: PortNo) -> Result<(), InputError> {
+        let i = self.known(port)?;
+        self.ports[i].counters = Counters::default();
+        Ok(())
+    }
+
     /// Does one input.
     ///
     /// # Errors
     /// When it names a port that is not there, or parameters break a rule. Nothing changed then.
     pub fn step(&mut self, input: Input) -> Result<Output, InputError> {
-        let before = self.openings();
+        self.touched = Marks::NONE;
         let root = self.root_and_port();
         match input {
             Input::Tick => self.tick(),
             Input::Bpdu { port, bpdu } => {
                 let i = self.known(port)?;
+                self.due = Marks::one(i);
                 self.receive(i, bpdu);
             }
             Input::Malformed { port } => {
@@ -106,14 +123,17 @@ impl Bridge {
             }
             Input::Link { port, link } => {
                 let i = self.known(port)?;
+                self.due = Marks::ALL;
                 self.set_link(i, link);
             }
             Input::AddPort { port, config, link } => self.add(port, config, link)?,
             Input::RemovePort { port } => {
                 let i = self.known(port)?;
                 self.ports[i].config.enabled = false;
+                self.due = Marks::ALL;
                 self.settle();
                 self.ports.remove(i);
+                self.due = Marks::ALL;
             }
             Input::Bridge(config) => self.set_bridge(config)?,
             Input::Port { port, config } => {
@@ -122,6 +142,7 @@ impl Bridge {
             }
             Input::Mcheck { port } => {
                 let i = self.known(port)?;
+                self.due = Marks::one(i);
                 self.ports[i].mcheck = self.rstp_version();
             }
             Input::Recover { port } => {
@@ -130,7 +151,11 @@ impl Bridge {
             }
         }
         self.settle();
-        self.differences(&before);
+        let mut was = std::mem::take(&mut self.was);
+        was.sort_unstable_by_key(|&(port, _)| port);
+        self.differences(&was);
+        was.clear();
+        self.was = was;
         let to = self.root_and_port();
         if root != to {
             self.out.events.push(Event::Root { from: root, to });
@@ -139,10 +164,17 @@ impl Bridge {
     }
 
     fn tick(&mut self) {
+        let version = self.state.config.force_version;
         self.state.since_topology_change = self.state.since_topology_change.saturating_add(1);
         for i in 0..self.ports.len() {
-            machine::pti::tick(&mut self.ports[i]);
             let port = &mut self.ports[i];
+            let ticked = machine::pti::tick(port, version);
+            if ticked.own {
+                self.due.add(Marks::one(i));
+            }
+            if ticked.others {
+                self.due = Marks::ALL;
+            }
             if port.guard_shut && port.guard_while > 0 {
                 port.guard_while -= 1;
                 if port.guard_while == 0 {
@@ -157,8 +189,9 @@ impl Bridge {
         let Err(i) = self.index(number) else {
             return Err(InputError::KnownPort(number));
         };
-        let port = begin(&self.state, number, config, link);
+        let port = PortState::begin(&self.state, number, config, link);
         self.ports.insert(i, port);
+        self.due = Marks::ALL;
         Ok(())
     }
 
@@ -179,6 +212,7 @@ impl Bridge {
 
     fn set_port(&mut self, i: usize, config: PortConfig) -> Result<(), InputError> {
         config.check(self.state.config.cost_method)?;
+        self.due = Marks::ALL;
         let port = &mut self.ports[i];
         if port.config.admin_edge && !config.admin_edge {
             port.oper_edge = false;
@@ -203,11 +237,17 @@ impl Bridge {
         }
         let anew = config.force_version != self.state.config.force_version;
         self.state.config = config;
-        for port in &mut self.ports {
+        self.due = Marks::ALL;
+        for i in 0..self.ports.len() {
+            if anew {
+                let opening = self.ports[i].opening();
+                self.note(i, opening);
+            }
+            let port = &mut self.ports[i];
             if anew {
                 let (number, parameters, link) = (port.number, port.config, port.link);
                 let kept = (port.counters, port.guard_shut, port.guard_while);
-                *port = begin(&self.state, number, parameters, link);
+                *port = PortState::begin(&self.state, number, parameters, link);
                 (port.counters, port.guard_shut, port.guard_while) = kept;
             }
             port.reselect = true;
@@ -223,6 +263,7 @@ impl Bridge {
         if port.guard_shut {
             port.guard_shut = false;
             port.guard_while = 0;
+            self.due.add(Marks::one(i));
             let port = port.number;
             let active = false;
             self.out.events.push(Event::BpduGuard { port, active });
@@ -242,42 +283,108 @@ impl Bridge {
 
     /// Runs the machines until none moves. Transmission waits for the others, so that what is sent is what was
     /// decided.
+    ///
+    /// Only ports that are due are looked at. Machines look at their own port, but for these: role selection, role
+    /// transitions, and the procedures for the whole tree make every port due.
     pub(super) fn settle(&mut self) {
         for _ in 0..MAX_ROUNDS {
-            let mut moved = false;
-            for i in 0..self.ports.len() {
-                moved |= machine::prx::step(self, i);
-                moved |= machine::ppm::step(self, i);
-                moved |= machine::bdm::step(self, i);
-                // To rest, before roles are chosen: what is received too old is aged, not acted upon.
-                while machine::pim::step(self, i) {
-                    moved = true;
+            let visit = std::mem::replace(&mut self.due, Marks::NONE);
+            self.touched.add(visit);
+            self.hear(visit);
+            self.decide(visit);
+            if self.due == Marks::NONE {
+                for i in self.touched.iter(self.ports.len()) {
+                    if machine::ptx::step(self, i) {
+                        self.due.add(Marks::one(i));
+                    }
                 }
             }
-            moved |= machine::prs::step(self);
-            for i in 0..self.ports.len() {
-                moved |= machine::prt::step(self, i);
-                moved |= machine::pst::step(&mut self.ports[i]);
-                moved |= machine::tcm::step(self, i);
-            }
-            if !moved {
-                for i in 0..self.ports.len() {
-                    moved |= machine::ptx::step(self, i);
-                }
-            }
-            if !moved {
+            if self.due == Marks::NONE {
+                #[cfg(test)]
+                self.assert_rest();
                 return;
             }
         }
         debug_assert!(false, "the machines do not come to rest: {self:?}");
     }
 
-    pub(super) fn openings(&self) -> Vec<(PortNo, Opening)> {
-        let opening = |port: &PortState| (port.number, port.opening());
-        self.ports.iter().map(opening).collect()
+    /// The machines that take in what comes, and role selection.
+    fn hear(&mut self, visit: Marks) {
+        for i in visit.iter(self.ports.len()) {
+            let mut moved = machine::prx::step(self, i);
+            moved |= machine::ppm::step(self, i);
+            moved |= machine::bdm::step(self, i);
+            // To rest, before roles are chosen: what is received too old is aged, not acted upon.
+            while machine::pim::step(self, i) {
+                moved = true;
+            }
+            if moved {
+                self.due.add(Marks::one(i));
+            }
+        }
+        if machine::prs::step(self, visit) {
+            self.due = Marks::ALL;
+        }
     }
 
-    /// What to close and to open, and what to log of it.
+    /// The machines that act on roles. A port that becomes due while those before it are looked at is looked at in
+    /// the same round.
+    fn decide(&mut self, visit: Marks) {
+        let end = self.ports.len();
+        let mut from = 0;
+        loop {
+            let mut now = visit;
+            now.add(self.due);
+            let Some(i) = now.next(from, end) else {
+                break;
+            };
+            self.touched.add(Marks::one(i));
+            if machine::prt::step(self, i) {
+                self.due = Marks::ALL;
+            }
+            let opening = self.ports[i].opening();
+            if machine::pst::step(&mut self.ports[i]) {
+                self.due.add(Marks::one(i));
+                self.note(i, opening);
+            }
+            if machine::tcm::step(self, i) {
+                self.due.add(Marks::one(i));
+            }
+            from = i + 1;
+        }
+    }
+
+    /// No machine of any port moves.
+    #[cfg(test)]
+    fn assert_rest(&mut self) {
+        for i in 0..self.ports.len() {
+            let port = self.ports[i];
+            let moved = machine::prx::step(self, i)
+                || machine::ppm::step(self, i)
+                || machine::bdm::step(self, i)
+                || machine::pim::step(self, i)
+                || machine::prs::step(self, Marks::ALL)
+                || machine::prt::step(self, i)
+                || machine::pst::step(&mut self.ports[i])
+                || machine::tcm::step(self, i)
+                || machine::ptx::step(self, i);
+            assert!(
+                !moved,
+                "port {i} was not due: {port:?} became {:?}",
+                self.ports[i]
+            );
+        }
+    }
+
+    /// Remembers what a port did with frames before the input.
+    fn note(&mut self, i: usize, opening: Opening) {
+        let number = self.ports[i].number;
+        if !self.was.iter().any(|&(port, _)| port == number) {
+            self.was.push((number, opening));
+        }
+    }
+
+    /// What to close and to open, and what to log of it, by what ports did with frames before.
     pub(super) fn differences(&mut self, before: &[(PortNo, Opening)]) {
         for &(port, from) in before {
             let to = self.port(port).map_or(Opening::Discarding, |p| p.opening());
@@ -290,15 +397,6 @@ impl Bridge {
                 self.out.open.push((port, to));
             }
             self.out.events.push(Event::Opening { port, from, to });
-        }
-        for i in 0..self.ports.len() {
-            let (port, to) = (self.ports[i].number, self.ports[i].opening());
-            let known = before.iter().any(|&(number, _)| number == port);
-            if !known && to > Opening::Discarding {
-                self.out.open.push((port, to));
-                let from = Opening::Discarding;
-                self.out.events.push(Event::Opening { port, from, to });
-            }
         }
         self.out.sync |= !self.out.open.is_empty();
     }
@@ -314,79 +412,5 @@ impl Bridge {
     fn known(&self, number: PortNo) -> Result<usize, InputError> {
         self.index(number)
             .map_err(|_| InputError::UnknownPort(number))
-    }
-}
-
-/// A port as BEGIN leaves it: the first states of all machines (17.22 to 17.31).
-fn begin(state: &BridgeState, number: PortNo, config: PortConfig, link: Link) -> PortState {
-    let own = PriorityVector::own(state.config.id());
-    let times = state.root_times;
-    PortState {
-        number,
-        config,
-        link,
-        prx: PrxState::Discard,
-        ppm: PpmState::CheckingRstp,
-        bdm: if config.admin_edge {
-            BdmState::Edge
-        } else {
-            BdmState::NotEdge
-        },
-        pim: PimState::Disabled,
-        prt: PrtState::DisablePort,
-        pst: PstState::Discarding,
-        tcm: TcmState::Inactive,
-        edge_delay_while: MIGRATE_TIME,
-        fd_while: match state.config.force_version {
-            ForceVersion::Rstp => times.max_age,
-            ForceVersion::Stp => times.forward_delay,
-        },
-        hello_when: times.hello,
-        mdelay_while: MIGRATE_TIME,
-        rb_while: 0,
-        rcvd_info_while: 0,
-        rr_while: times.forward_delay,
-        tc_while: 0,
-        agree: false,
-        agreed: false,
-        designated_priority: own,
-        designated_times: times,
-        disputed: false,
-        forward: false,
-        forwarding: false,
-        info_is: InfoIs::Disabled,
-        learn: false,
-        learning: false,
-        mcheck: false,
-        new_info: true,
-        oper_edge: config.admin_edge,
-        port_priority: own,
-        port_times: times,
-        proposed: false,
-        proposing: false,
-        rcvd_bpdu: None,
-        rcvd_msg: None,
-        rcvd_rstp: false,
-        rcvd_stp: false,
-        rcvd_tc: false,
-        rcvd_tc_ack: false,
-        rcvd_tcn: false,
-        re_root: true,
-        reselect: true,
-        role: Role::Disabled,
-        selected: false,
-        selected_role: Role::Disabled,
-        send_rstp: state.config.force_version == ForceVersion::Rstp,
-        sync: true,
-        synced: false,
-        tc_ack: false,
-        tc_prop: false,
-        tx_count: 0,
-        updt_info: false,
-        guard_shut: false,
-        guard_while: 0,
-        root_guarding: false,
-        loop_guarding: false,
-        counters: Counters::default(),
     }
 }

@@ -22,6 +22,15 @@ impl PortState {
         }
     }
 
+    /// fdWhile of a disabled port: Max Age (17.29.1). In mode `dot1d` a port listens for Forward Delay once its link is
+    /// up.
+    pub(super) const fn disabled_fd_while(&self, version: ForceVersion) -> u16 {
+        match version {
+            ForceVersion::Rstp => self.max_age(),
+            ForceVersion::Stp => self.fwd_delay(),
+        }
+    }
+
     /// FwdDelay (17.20.6).
     pub(super) const fn fwd_delay(&self) -> u16 {
         self.designated_times.forward_delay

@@ -3,7 +3,7 @@
 //! A [`Bridge`] is one spanning tree domain. It takes [`Input`]s (a tick a second, BPDUs, links, parameters) and
 //! answers each with an [`Output`]: what to close, flush, checkpoint, open and send, in this order. It has no clock
 //! and does no I/O; its whole state is plain data ([`Checkpoint`]), and another process goes on with it by
-//! [`Bridge::resume`].
+//! [`Bridge::resume`]. [`SavedBridge`] and [`SavedPort`] are the same data in a form that time alone does not change.
 //!
 //! The machines are in `machine`, each in its file, with the names of the standard; conditions (17.20) and
 //! procedures (17.21) are in files of their own. Where this bridge does not do as the standard says:
@@ -37,14 +37,17 @@
 //! protocol as with any implementation of it. Loop protection is against that.
 #![forbid(unsafe_code)]
 
+mod begin;
 mod bridge;
 mod conditions;
 mod event;
 mod machine;
+mod marks;
 mod params;
 mod procedures;
 mod receive;
 mod resume;
+mod saved;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -55,6 +58,7 @@ pub use event::{Event, Flush, Input, InputError, Output};
 pub use params::{
     BridgeConfig, CostMethod, ForceVersion, Link, ParameterError, PointToPoint, PortConfig,
 };
+pub use saved::{Deadlines, HELD, SavedBridge, SavedPort};
 pub use state::{
     BdmState, BridgeState, Checkpoint, Counters, InfoIs, MIGRATE_TIME, Opening, PimState,
     PortState, PpmState, PrtState, PrxState, PstState, Role, TcmState,

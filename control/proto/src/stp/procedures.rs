@@ -2,6 +2,7 @@
 
 use super::bridge::Bridge;
 use super::event::{Event, Flush};
+use super::marks::Marks;
 use super::state::{InfoIs, PortState, Role};
 use super::vector::{PortId, PriorityVector, Times};
 use hitless_wire::bpdu::{Bpdu, Config, Rst, RstRole, Vector};
@@ -223,6 +224,7 @@ impl Bridge {
 
     /// setTcPropTree (17.21.18): every port but the one that it is called for.
     pub(super) fn set_tc_prop_tree(&mut self, i: usize) {
+        self.due = Marks::ALL;
         for (j, port) in self.ports.iter_mut().enumerate() {
             port.tc_prop |= j != i;
         }

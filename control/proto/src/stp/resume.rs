@@ -2,6 +2,7 @@
 
 use super::bridge::Bridge;
 use super::event::{InputError, Output};
+use super::marks::Marks;
 use super::state::{Checkpoint, InfoIs, Opening, PortState, PstState, Role, TcmState};
 use hitless_common::PortNo;
 
@@ -11,7 +12,8 @@ impl Bridge {
     /// output, and the BPDUs of all designated ports, which are the first act.
     ///
     /// * No machine begins anew, and no entry action is run.
-    /// * The neighbours' information is as good as new: their BPDUs of the meantime were missed, not unsent.
+    /// * The neighbours' information keeps its age, as all timers do that the checkpoint has; but there is time for
+    ///   one more hello, since BPDUs of the meantime were missed, not unsent.
     /// * The topology change machine keeps its state: there is no topology change.
     /// * A port that forwards sends what it would have sent: flags 3C, no proposal.
     /// * If checkpoint and hardware differ, the port is closed and its neighbour asked again. A port that is closed
@@ -34,17 +36,25 @@ impl Bridge {
         bridge.ports = checkpoint.ports;
         bridge.ports.sort_by_key(|p| p.number);
         bridge.ports.dedup_by_key(|p| p.number);
-        let rstp = bridge.rstp_version();
         for port in &mut bridge.ports {
             let real = hardware.iter().find(|(number, _)| *number == port.number);
             reconcile(
                 port,
                 real.map_or(Opening::Discarding, |(_, opening)| *opening),
             );
-            refresh(port, rstp);
+            refresh(port);
         }
+        bridge.due = Marks::ALL;
         bridge.settle();
-        bridge.differences(hardware);
+        // The hardware is what was before.
+        bridge.was.clear();
+        let mut before = hardware.to_vec();
+        for port in &bridge.ports {
+            if !hardware.iter().any(|&(number, _)| number == port.number) {
+                before.push((port.number, Opening::Discarding));
+            }
+        }
+        bridge.differences(&before);
         let output = std::mem::take(&mut bridge.out);
         Ok((bridge, output))
     }
@@ -66,11 +76,11 @@ fn reconcile(port: &mut PortState, real: Opening) {
 }
 
 /// Timers and frames of the process that is gone.
-fn refresh(port: &mut PortState, rstp: bool) {
+fn refresh(port: &mut PortState) {
     port.rcvd_bpdu = None;
     port.rcvd_msg = None;
     if port.info_is == InfoIs::Received {
-        port.updt_rcvd_info_while(rstp);
+        port.rcvd_info_while = port.rcvd_info_while.max(port.port_times.hello + 1);
     }
     port.hello_when = 0;
     port.tx_count = 0;

@@ -1,10 +1,12 @@
 //! Port Role Selection machine (17.28). It rests in ROLE_SELECTION only.
 
 use crate::stp::bridge::Bridge;
+use crate::stp::marks::Marks;
 
-/// ROLE_SELECTION, if a port asks for it.
-pub(in crate::stp) fn step(bridge: &mut Bridge) -> bool {
-    if !bridge.ports.iter().any(|p| p.reselect) {
+/// ROLE_SELECTION, if one of these ports asks for it. No other does: who asks is due.
+pub(in crate::stp) fn step(bridge: &mut Bridge, visit: Marks) -> bool {
+    let mut asking = visit.iter(bridge.ports.len());
+    if !asking.any(|i| bridge.ports[i].reselect) {
         return false;
     }
     bridge.clear_reselect_tree();

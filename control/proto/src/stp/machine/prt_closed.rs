@@ -5,14 +5,9 @@ use crate::stp::state::{PrtState, Role};
 
 /// One transition of a port in DISABLE_PORT or DISABLED_PORT.
 pub(super) fn disabled(bridge: &mut Bridge, i: usize) -> bool {
-    let rstp = bridge.rstp_version();
+    let version = bridge.state.config.force_version;
     let port = &mut bridge.ports[i];
-    // In mode `dot1d` a port listens for Forward Delay once its link is up, not for Max Age.
-    let fd_while = if rstp {
-        port.max_age()
-    } else {
-        port.fwd_delay()
-    };
+    let fd_while = port.disabled_fd_while(version);
     let enters = match port.prt {
         PrtState::DisablePort => !port.learning && !port.forwarding,
         _ => port.fd_while != fd_while || port.sync || port.re_root || !port.synced,
@@ -31,7 +26,7 @@ pub(super) fn disabled(bridge: &mut Bridge, i: usize) -> bool {
 
 /// One transition of a port in BLOCK_PORT or ALTERNATE_PORT.
 pub(super) fn alternate(bridge: &mut Bridge, i: usize) -> bool {
-    let all_synced = bridge.all_synced();
+    let all_synced = !bridge.ports[i].agree && bridge.all_synced();
     let port = &mut bridge.ports[i];
     let enters = match port.prt {
         PrtState::BlockPort => !port.learning && !port.forwarding,
@@ -51,7 +46,7 @@ pub(super) fn alternate(bridge: &mut Bridge, i: usize) -> bool {
         // ALTERNATE_PROPOSED
         port.proposed = false;
         bridge.set_sync_tree();
-    } else if (all_synced && !port.agree) || (port.proposed && port.agree) {
+    } else if all_synced || (port.proposed && port.agree) {
         // ALTERNATE_AGREED
         port.proposed = false;
         port.new_info = true;

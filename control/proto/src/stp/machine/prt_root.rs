@@ -4,15 +4,17 @@ use crate::stp::bridge::Bridge;
 
 /// One transition of a port in ROOT_PORT.
 pub(super) fn step(bridge: &mut Bridge, i: usize) -> bool {
-    let all_synced = bridge.all_synced();
-    let rapid = bridge.rstp_version() && bridge.re_rooted(i);
+    // Both look at every port, so they are asked only where the answer matters.
+    let all_synced = !bridge.ports[i].agree && bridge.all_synced();
+    let closed = !bridge.ports[i].learn || !bridge.ports[i].forward;
+    let rapid = closed && bridge.rstp_version() && bridge.re_rooted(i);
     let port = &mut bridge.ports[i];
     let may_open = port.fd_while == 0 || (rapid && port.rb_while == 0);
     if port.proposed && !port.agree {
         // ROOT_PROPOSED
         port.proposed = false;
         bridge.set_sync_tree();
-    } else if (all_synced && !port.agree) || (port.proposed && port.agree) {
+    } else if all_synced || (port.proposed && port.agree) {
         // ROOT_AGREED
         port.proposed = false;
         port.sync = false;

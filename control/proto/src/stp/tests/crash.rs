@@ -1,6 +1,6 @@
 //! A switch's processes end at every point of a convergence, and others go on from its checkpoint.
 
-use super::net::{CrashPlan, Net, Seen, mac};
+use super::net::{CrashPlan, Net, Saved, Seen, mac};
 use super::networks::{Kind, bound, ring};
 use super::tree::{assert_converged, expected};
 use crate::stp::*;
@@ -166,31 +166,73 @@ fn a_crash_in_steady_state_is_noticed_by_nobody() {
     }
 }
 
-/// The checkpoint of a bridge is the bridge.
+/// What is saved of a bridge is the bridge, at any later time too: a second is a second.
 #[test]
 fn what_resumes_is_what_was() {
+    for (force_version, after) in [
+        (ForceVersion::Rstp, 60_000),
+        (ForceVersion::Rstp, 2_500),
+        (ForceVersion::Stp, 20_000),
+        (ForceVersion::Stp, 33_000),
+    ] {
+        let mut net = mesh(force_version);
+        net.run_for(after);
+        for switch in &net.switches {
+            let bridge = switch.bridge.as_ref().unwrap();
+            let hardware: Vec<_> = switch.hardware.iter().map(|(&p, &o)| (p, o)).collect();
+            let saved = Saved::of(bridge, switch.epoch);
+            let (again, output) = Bridge::resume(saved.at(switch.epoch), &hardware).unwrap();
+            assert!(output.close.is_empty() && output.open.is_empty() && output.flush.is_empty());
+            assert!(output.events.is_empty() && !output.sync);
+            assert_eq!(again.state(), bridge.state());
+            for (new, old) in again.ports().iter().zip(bridge.ports()) {
+                let received = old.info_is == InfoIs::Received;
+                let next_hello = if received {
+                    old.port_times.hello + 1
+                } else {
+                    0
+                };
+                let waiting = old.role == Role::Designated && !old.forward && !old.oper_edge;
+                let asked_again = PortState {
+                    agreed: old.agreed && !waiting,
+                    edge_delay_while: if waiting {
+                        new.edge_delay_while
+                    } else {
+                        old.edge_delay_while
+                    },
+                    rcvd_info_while: old.rcvd_info_while.max(next_hello),
+                    hello_when: new.hello_when,
+                    tx_count: new.tx_count,
+                    // The acknowledgement went with the BPDU that was sent.
+                    tc_ack: old.tc_ack && old.role != Role::Designated,
+                    counters: new.counters,
+                    ..*old
+                };
+                assert_eq!(asked_again, *new);
+            }
+            let designated = bridge.ports().iter().filter(|p| p.role == Role::Designated);
+            let spoken: Vec<_> = output.send.iter().map(|(port, _)| *port).collect();
+            assert_eq!(spoken, designated.map(|p| p.number).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// Time alone changes nothing that is saved, until a timer runs out.
+#[test]
+fn what_is_saved_stands_still_while_time_goes_on() {
     let mut net = mesh(ForceVersion::Rstp);
     net.run_for(60_000);
     for switch in &net.switches {
-        let bridge = switch.bridge.as_ref().unwrap();
-        let hardware: Vec<_> = switch.hardware.iter().map(|(&p, &o)| (p, o)).collect();
-        let (again, output) = Bridge::resume(bridge.checkpoint(), &hardware).unwrap();
-        assert!(output.close.is_empty() && output.open.is_empty() && output.flush.is_empty());
-        assert!(output.events.is_empty() && !output.sync);
-        assert_eq!(again.state(), bridge.state());
-        for (new, old) in again.ports().iter().zip(bridge.ports()) {
-            let timers = PortState {
-                hello_when: old.hello_when,
-                rcvd_info_while: old.rcvd_info_while,
-                tx_count: old.tx_count,
-                counters: old.counters,
-                ..*new
-            };
-            assert_eq!(timers, *old);
+        let mut bridge = switch.bridge.clone().unwrap();
+        let saved = Saved::of(&bridge, 100);
+        bridge.step(Input::Tick).unwrap();
+        let later = Saved::of(&bridge, 101);
+        assert_eq!(saved.bridge, later.bridge);
+        for (before, after) in saved.ports.iter().zip(&later.ports) {
+            let mut after = *after;
+            after.state.counters = before.state.counters;
+            assert_eq!(*before, after);
         }
-        let designated = bridge.ports().iter().filter(|p| p.role == Role::Designated);
-        let spoken: Vec<_> = output.send.iter().map(|(port, _)| *port).collect();
-        assert_eq!(spoken, designated.map(|p| p.number).collect::<Vec<_>>());
     }
 }
 

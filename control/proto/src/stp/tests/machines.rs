@@ -2,6 +2,7 @@
 
 use super::net::{link, mac, port};
 use crate::stp::machine;
+use crate::stp::marks::Marks;
 use crate::stp::*;
 use hitless_wire::bpdu::{Bpdu, Config, Rst, RstRole, Vector};
 
@@ -78,8 +79,8 @@ fn port_timers_count_to_zero() {
         p.rcvd_info_while,
         p.tx_count,
     ) = (1, 2, 3, 4, 5);
-    machine::pti::tick(p);
-    machine::pti::tick(p);
+    machine::pti::tick(p, ForceVersion::Rstp);
+    machine::pti::tick(p, ForceVersion::Rstp);
     assert_eq!(
         (p.fd_while, p.rr_while, p.rb_while, p.tc_while),
         (0, 0, 0, 1)
@@ -232,6 +233,7 @@ fn port_transmit_sends_no_more_than_tx_hold_count() {
     let mut bridge = bridge();
     for _ in 0..30 {
         bridge.ports[0].new_info = true;
+        bridge.due = Marks::ALL;
         bridge.settle();
     }
     let sent = bridge

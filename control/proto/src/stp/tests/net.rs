@@ -4,6 +4,7 @@
 //! asked for a loop.
 
 use crate::stp::*;
+use crate::time::Epoch;
 use hitless_common::{Mac, PortNo};
 use hitless_wire::bpdu::Bpdu;
 use std::cmp::Reverse;
@@ -46,7 +47,41 @@ pub(super) struct Switch {
     pub config: BridgeConfig,
     pub bridge: Option<Bridge>,
     pub hardware: BTreeMap<PortNo, Opening>,
-    pub checkpoint: Option<Checkpoint>,
+    pub checkpoint: Option<Saved>,
+    /// Seconds that it had a bridge.
+    pub epoch: u32,
+}
+
+/// What a standby has of a switch.
+#[derive(Clone, Debug)]
+pub(super) struct Saved {
+    config: BridgeConfig,
+    parameters: BTreeMap<PortNo, PortConfig>,
+    pub bridge: SavedBridge,
+    pub ports: Vec<SavedPort>,
+}
+
+impl Saved {
+    pub fn of(bridge: &Bridge, epoch: u32) -> Self {
+        let (state, now) = (bridge.state(), Epoch::new(epoch));
+        let version = state.config.force_version;
+        let ports = bridge.ports();
+        Self {
+            config: state.config,
+            parameters: ports.iter().map(|p| (p.number, p.config)).collect(),
+            bridge: SavedBridge::of(state, now),
+            ports: ports
+                .iter()
+                .map(|p| SavedPort::of(p, version, now))
+                .collect(),
+        }
+    }
+
+    pub fn at(&self, epoch: u32) -> Checkpoint {
+        let parameters = |port| self.parameters.get(&port).copied();
+        let now = Epoch::new(epoch);
+        Checkpoint::of_saved(&self.bridge, &self.ports, self.config, parameters, now)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -147,6 +182,7 @@ impl Net {
             bridge: Some(Bridge::new(config).unwrap()),
             hardware: BTreeMap::new(),
             checkpoint: None,
+            epoch: 1,
         });
         let phase = self.chance.next() % 1000;
         self.at(self.now + 1 + phase, What::Tick(n));
@@ -219,6 +255,8 @@ impl Net {
         match what {
             What::Tick(n) => {
                 self.at(self.now + 1000, What::Tick(n));
+                let switch = &mut self.switches[n];
+                switch.epoch += u32::from(switch.bridge.is_some());
                 self.input(n, Input::Tick);
             }
             What::Deliver(n, number, bpdu, l, generation) => {
@@ -253,8 +291,8 @@ impl Net {
     fn resume(&mut self, n: usize) {
         let switch = &mut self.switches[n];
         let hardware: Vec<_> = switch.hardware.iter().map(|(&p, &o)| (p, o)).collect();
-        let (bridge, output) = match switch.checkpoint.clone() {
-            Some(checkpoint) => Bridge::resume(checkpoint, &hardware).unwrap(),
+        let (bridge, output) = match &switch.checkpoint {
+            Some(saved) => Bridge::resume(saved.at(switch.epoch), &hardware).unwrap(),
             None => panic!("a switch crashed before its first checkpoint"),
         };
         let config = switch.config;
@@ -319,7 +357,8 @@ impl Net {
                 return;
             }
             let switch = &mut self.switches[n];
-            switch.checkpoint = switch.bridge.as_ref().map(Bridge::checkpoint);
+            let epoch = switch.epoch;
+            switch.checkpoint = switch.bridge.as_ref().map(|b| Saved::of(b, epoch));
         }
         for (number, opening) in output.open {
             if self.dies(n) {
