@@ -210,9 +210,13 @@ fn what_resumes_is_what_was() {
                 };
                 assert_eq!(asked_again, *new);
             }
-            let designated = bridge.ports().iter().filter(|p| p.role == Role::Designated);
+            let speaks = |p: &&PortState| {
+                let tells = p.role == Role::Root && p.tc_while != 0;
+                p.role == Role::Designated || tells || (p.new_info && p.send_rstp)
+            };
+            let speakers = bridge.ports().iter().filter(speaks).map(|p| p.number);
             let spoken: Vec<_> = output.send.iter().map(|(port, _)| *port).collect();
-            assert_eq!(spoken, designated.map(|p| p.number).collect::<Vec<_>>());
+            assert_eq!(spoken, speakers.collect::<Vec<_>>());
         }
     }
 }
