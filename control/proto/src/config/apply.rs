@@ -6,16 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use hitless_common::{Mac, PortNo, VlanId};
 
 use super::check::{mac_limit, storm_rate};
+use super::document::stpd::section;
+use super::stpd::DEFAULT_VLAN;
 use super::{
     Config, ConfigChange, DeviceName, Document, FdbChange, FdbDoc, LinkAction, LoopFreePorts,
     MAX_STATIC_ENTRIES, MsmFailoverChange, MsmFailoverDoc, PortChange, PortConfig, PortDoc,
     PortSelection, PreserveState, Rule, SlaveConfig, SnmpChange, SnmpDoc, StaticDoc, StaticTarget,
-    StormKind, SwitchName, Tagging, UnknownVlan, VlanChange, VlanConfig, VlanDoc, VlanName,
-    VlanRef, station_address,
+    StormKind, StpdConfig, StpdName, SwitchName, Tagging, UnknownVlan, VlanChange, VlanConfig,
+    VlanDoc, VlanName, VlanRef, station_address,
 };
 
 mod error;
 mod members;
+mod stpd;
 #[cfg(test)]
 mod tests;
 
@@ -58,6 +61,7 @@ pub(super) struct Draft {
     pub(super) static_entries: BTreeMap<(VlanId, Mac), StaticTarget>,
     pub(super) vlans: BTreeMap<VlanId, VlanConfig>,
     pub(super) ports: BTreeMap<PortNo, PortConfig>,
+    pub(super) stpds: BTreeMap<StpdName, StpdConfig>,
     /// Of every VLAN.
     names: BTreeMap<VlanName, VlanId>,
     /// No id above is free.
@@ -75,6 +79,7 @@ impl From<&Config> for Draft {
             static_entries: config.fdb.static_entries.clone(),
             vlans: config.vlans.clone(),
             ports: config.ports.clone(),
+            stpds: config.stpds.clone(),
             names: names.collect(),
             highest_free: VlanId::MAX.get(),
         }
@@ -95,6 +100,7 @@ impl Draft {
             snmp: self.snmp,
             fdb,
             msm_failover: self.msm_failover,
+            stpds: section(self.stpds, self.vlans.contains_key(&DEFAULT_VLAN)),
             vlans: self.vlans.into_iter().map(VlanDoc::from).collect(),
             ports: self.ports.into_iter().map(PortDoc::from).collect(),
         };
@@ -145,6 +151,10 @@ impl Draft {
             ConfigChange::SysRecoveryLevel { level } => {
                 self.msm_failover.sys_recovery_level = *level;
             }
+            ConfigChange::CreateStpd { stpd } => self.create_stpd(*stpd)?,
+            ConfigChange::DeleteStpd { stpd } => self.delete_stpd(*stpd)?,
+            ConfigChange::UnconfigureStpd { stpd } => self.unconfigure_stpd(*stpd)?,
+            ConfigChange::Stpd { stpd, change } => self.change_stpd(*stpd, change)?,
         }
         Ok(())
     }

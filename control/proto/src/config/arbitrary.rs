@@ -256,6 +256,14 @@ fn whole(
         },
         static_entries: entries.collect(),
     };
+    let mut stpds = Config::factory("sw1".parse().unwrap()).stpds;
+    if vlans.contains_key(&stpd::DEFAULT_VLAN) {
+        stpds
+            .get_mut(&StpdName::S0)
+            .unwrap()
+            .vlans
+            .insert(stpd::DEFAULT_VLAN);
+    }
     Config {
         switch: "sw1".parse().unwrap(),
         snmp: SnmpConfig {
@@ -265,6 +273,7 @@ fn whole(
         },
         fdb,
         msm_failover,
+        stpds,
         vlans,
         ports,
     }

@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AcceptFrames, DeviceName, LinkAction, LoopFreePorts, OffloadMode, PortSelection, PreserveState,
-    SlaveConfig, StaticTarget, SysRecoveryLevel, VlanName, VlanRef, bounded,
+    SlaveConfig, StaticTarget, StpdName, SysRecoveryLevel, VlanName, VlanRef, bounded,
 };
+
+mod stpd;
+
+pub use stpd::{StpdChange, StpdPortChange};
 
 /// One change of a configuration. A change to what is so already succeeds and changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +87,29 @@ pub enum ConfigChange {
     SysRecoveryLevel {
         /// Whose exceptions make a module fail over.
         level: SysRecoveryLevel,
+    },
+    /// `create stpd`.
+    CreateStpd {
+        /// Its name.
+        stpd: StpdName,
+    },
+    /// `delete stpd`; its VLANs stay, in no domain.
+    DeleteStpd {
+        /// Which; not s0.
+        stpd: StpdName,
+    },
+    /// `unconfigure stpd`: all settings, those of ports included, are as by default again. Its VLANs stay, and
+    /// which of them carries its BPDUs, and whether it is enabled.
+    UnconfigureStpd {
+        /// Which.
+        stpd: StpdName,
+    },
+    /// `configure stpd`, `enable stpd`, `disable stpd`.
+    Stpd {
+        /// Which.
+        stpd: StpdName,
+        /// What of it.
+        change: StpdChange,
     },
 }
 
@@ -323,6 +350,7 @@ impl ConfigChange {
             } => &[
                 "Hitless can not see the far end of a veth pair: without a program for XDP there, frames are lost.",
             ],
+            Self::Stpd { change, .. } => change.notes(),
             _ => &[],
         };
         notes.iter().map(|&note| note.into()).collect()

@@ -15,6 +15,8 @@ use super::{
     TaggedItem, VlanConfig, VlanDoc, VlanName, failover, snmp,
 };
 
+pub(super) mod stpd;
+
 impl Document {
     /// Applies every rule.
     ///
@@ -28,6 +30,7 @@ impl Document {
         let mut vlans = checker.vlans(&root.key("vlans"), &self.vlans);
         let ports = checker.ports(&root.key("ports"), &self.ports);
         checker.loop_free_ports(&root.key("vlans"), &self.vlans, &mut vlans);
+        let stpds = checker.stpds(&root.key("stpds"), &self.stpds, &ports);
         let fdb = checker.fdb(&root.key("fdb"), &self.fdb);
         let msm_failover =
             failover::check(&mut checker, &root.key("msm_failover"), &self.msm_failover);
@@ -42,6 +45,7 @@ impl Document {
                 msm_failover,
                 vlans,
                 ports,
+                stpds,
             }),
             _ => Err(checker.invalid),
         }

@@ -11,9 +11,13 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AcceptFrames, Config, Damping, FdbConfig, MsmFailoverDoc, OffloadMode, PortConfig, SnmpDoc,
-    StaticTarget, VlanConfig, bounded,
+    AcceptFrames, Config, Damping, FdbConfig, MAX_STPDS, MsmFailoverDoc, OffloadMode, PortConfig,
+    SnmpDoc, StaticTarget, VlanConfig, bounded, stpd::DEFAULT_VLAN,
 };
+
+pub(super) mod stpd;
+
+pub use stpd::{StpdDoc, StpdPortDoc};
 
 /// Static FDB entries in one document at most.
 pub const MAX_STATIC_ENTRIES: usize = 65_536;
@@ -42,6 +46,13 @@ pub struct Document {
     /// See [`Config::ports`].
     #[serde(default, deserialize_with = "bounded::list::<_, _, MAX_PORTS>")]
     pub ports: Vec<PortDoc>,
+    /// See [`Config::stpds`].
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "bounded::list::<_, _, MAX_STPDS>"
+    )]
+    pub stpds: Vec<StpdDoc>,
 }
 
 /// See [`FdbConfig`].
@@ -335,6 +346,7 @@ impl From<Config> for Document {
             switch: config.switch.as_str().into(),
             fdb: config.fdb.into(),
             msm_failover: config.msm_failover.into(),
+            stpds: stpd::section(config.stpds, config.vlans.contains_key(&DEFAULT_VLAN)),
             vlans: config.vlans.into_iter().map(VlanDoc::from).collect(),
             ports: config.ports.into_iter().map(PortDoc::from).collect(),
         }

@@ -22,6 +22,7 @@ mod names;
 mod port_list;
 mod rules;
 mod snmp;
+mod stpd;
 mod vlan_ref;
 
 #[cfg(test)]
@@ -37,14 +38,14 @@ use serde::{Deserialize, Serialize};
 pub use apply::{ChangeError, ChangeProblem};
 pub use bank::{ConfigBank, InvalidBank};
 pub use change::{
-    ConfigChange, FdbChange, MsmFailoverChange, PortChange, SnmpChange, StormKind, Tagging,
-    VlanChange,
+    ConfigChange, FdbChange, MsmFailoverChange, PortChange, SnmpChange, StormKind, StpdChange,
+    StpdPortChange, Tagging, VlanChange,
 };
 pub use check::station_address;
 pub use diff::{commands, diff};
 pub use document::{
-    DampingDoc, Document, FdbDoc, MAX_STATIC_ENTRIES, PortDoc, StaticDoc, StormDoc, TaggedItem,
-    VlanDoc,
+    DampingDoc, Document, FdbDoc, MAX_STATIC_ENTRIES, PortDoc, StaticDoc, StormDoc, StpdDoc,
+    StpdPortDoc, TaggedItem, VlanDoc,
 };
 pub use failover::{
     LinkAction, MsmFailoverConfig, MsmFailoverDoc, PreservationLevel, PreserveState, SlaveConfig,
@@ -54,6 +55,9 @@ pub use names::{DeviceName, DisplayText, InvalidName, SwitchName, SysName, VlanN
 pub use port_list::{InvalidPortList, LoopFreePorts, PortList, PortSelection};
 pub use rules::{Invalid, KeyPath, MAX_PROBLEMS, Problem, Rule, Step};
 pub use snmp::{SnmpConfig, SnmpDoc};
+pub use stpd::{
+    MAX_STPDS, StpEncapsulation, StpLinkType, StpdConfig, StpdMode, StpdName, StpdPortConfig,
+};
 pub use vlan_ref::{InvalidVlanRef, UnknownVlan, VlanRef};
 
 /// The validated configuration of one switch. Read-only in effect: to change it, see the module.
@@ -73,6 +77,8 @@ pub struct Config {
     pub vlans: BTreeMap<VlanId, VlanConfig>,
     /// Every port, by number. At most 128.
     pub ports: BTreeMap<PortNo, PortConfig>,
+    /// Every spanning tree domain, by name. At most 64; s0 is always one of them.
+    pub stpds: BTreeMap<StpdName, StpdConfig>,
 }
 
 impl Config {
@@ -86,6 +92,7 @@ impl Config {
             msm_failover: MsmFailoverConfig::default(),
             vlans: BTreeMap::new(),
             ports: BTreeMap::new(),
+            stpds: BTreeMap::from([(StpdName::S0, StpdConfig::new(StpdName::S0))]),
         }
     }
 
@@ -233,6 +240,17 @@ impl PortConfig {
     #[must_use]
     pub fn is_member(&self, vlan: VlanId) -> bool {
         self.untagged == Some(vlan) || self.tagged.contains(&vlan)
+    }
+
+    /// Whether the port carries one of the VLANs.
+    #[must_use]
+    pub fn is_member_of_any(&self, vlans: &BTreeSet<VlanId>) -> bool {
+        let (few, many) = match self.tagged.len() < vlans.len() {
+            true => (&self.tagged, vlans),
+            false => (vlans, &self.tagged),
+        };
+        self.untagged.is_some_and(|vlan| vlans.contains(&vlan))
+            || few.iter().any(|vlan| many.contains(vlan))
     }
 }
 

@@ -10,6 +10,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidName(String);
 
+impl InvalidName {
+    pub(super) fn of(text: &str, what: &str, rule: &str) -> Self {
+        Self(format!("{text:?} is no {what}: {rule}"))
+    }
+}
+
 impl fmt::Display for InvalidName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -40,7 +46,7 @@ macro_rules! name {
                 if check(text) {
                     Ok(Self(text.into()))
                 } else {
-                    Err(InvalidName(format!("{text:?} is no {}: {}", $what, $rule)))
+                    Err(InvalidName::of(text, $what, $rule))
                 }
             }
         }

@@ -7,6 +7,8 @@ use hitless_common::{Mac, PortNo, VlanId};
 
 use super::failover::{PreserveState, TAKEOVER_ALLOWANCE_MS};
 use super::names::InvalidName;
+use super::stpd::{MAX_STPDS, StpEncapsulation, StpdName};
+use crate::stp::ParameterError;
 
 /// Problems that are described one by one; the rest is only counted.
 pub const MAX_PROBLEMS: usize = 20;
@@ -151,6 +153,40 @@ pub enum Rule {
          watchdog_ms ({watchdog})"
     )]
     LeaseWithinWatchdog { lease: u32, watchdog: u32 },
+    #[error("{0}")]
+    Stp(#[from] ParameterError),
+    #[error("STP domain {name} is configured already, in stpds[{first}]")]
+    DuplicateStpd { name: StpdName, first: usize },
+    #[error("a switch has at most {MAX_STPDS} STP domains, s0 included")]
+    TooManyStpds,
+    #[error("VLAN {vlan} is in STP domain {other} already; a VLAN is in one domain")]
+    VlanInTwoStpds { vlan: VlanId, other: StpdName },
+    #[error("VLAN {0} is listed twice in vlans")]
+    VlanTwiceInStpd(VlanId),
+    #[error("VLAN {0} is none of the domain's; the tag is one of its VLANs")]
+    TagOutsideStpd(VlanId),
+    #[error("port {0} is listed twice in ports")]
+    PortTwiceInStpd(PortNo),
+    #[error("port {port} is a member of no VLAN of STP domain {name}")]
+    OutsideStpd { port: PortNo, name: StpdName },
+    #[error("a recovery time without BPDU guard; turn bpdu_guard on, or leave the time out")]
+    RecoveryWithoutGuard,
+    #[error(
+        "an enabled domain with {encapsulation} needs a tag: the one of its VLANs that carries its BPDUs"
+    )]
+    NoCarrier { encapsulation: StpEncapsulation },
+    #[error(
+        "an enabled domain with pvst-plus has one VLAN, that of its tag ({tag}); this one has {vlans} VLANs"
+    )]
+    MoreThanPvst { tag: VlanId, vlans: usize },
+    #[error(
+        "port {port} is no tagged member of VLAN {tag}, which carries the BPDUs of this enabled domain in emistp"
+    )]
+    NotCarried { port: PortNo, tag: VlanId },
+    #[error(
+        "port {port} has untagged BPDUs (dot1d) in the enabled domain {other} already; it can have them in one only"
+    )]
+    TwoPlainStpds { port: PortNo, other: StpdName },
 }
 
 /// A broken rule and where.

@@ -61,6 +61,7 @@ fn base() -> Document {
         msm_failover: MsmFailoverDoc::default(),
         vlans: vec![vlan(10), vlan(20), vlan(30), vlan(31)],
         ports,
+        stpds: Vec::new(),
     }
 }
 

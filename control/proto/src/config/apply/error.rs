@@ -4,8 +4,8 @@ use std::fmt;
 
 use hitless_common::{Mac, PortNo, VlanId};
 
-use super::{Document, MAX_STATIC_ENTRIES, Rule, StaticTarget, UnknownVlan, VlanName};
-use crate::config::{Invalid, KeyPath, Step};
+use super::{Document, MAX_STATIC_ENTRIES, Rule, StaticTarget, StpdName, UnknownVlan, VlanName};
+use crate::config::{Invalid, KeyPath, MAX_STPDS, Step, StpdDoc};
 
 /// Why changes were not made; none of them was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,7 @@ impl ChangeError {
             ChangeProblem::UnknownVlan(_)
                 | ChangeProblem::UnknownPort(_)
                 | ChangeProblem::UnknownEntry { .. }
+                | ChangeProblem::UnknownStpd(_)
         )
     }
 }
@@ -106,6 +107,30 @@ pub enum ChangeProblem {
         "there are {MAX_STATIC_ENTRIES} configured entries, and a configuration can not have more; delete some first"
     )]
     EntriesFull,
+    #[error(
+        "STP domain {0} does not exist; `show stpd` lists those that do, and `create stpd {0}` makes it one of them"
+    )]
+    UnknownStpd(StpdName),
+    #[error(
+        "STP domain s0 can not be deleted; `disable stpd s0` stops it, and `unconfigure stpd s0` resets it"
+    )]
+    StpdStays,
+    #[error("there are {MAX_STPDS} STP domains, and a switch can not have more; delete one first")]
+    StpdsFull,
+    #[error(
+        "VLAN {vlan} is in STP domain {there} and can not be in {name} as well; remove it there first with `configure \
+         stpd {there} delete vlan {vlan}`"
+    )]
+    OtherStpd {
+        vlan: VlanId,
+        there: StpdName,
+        name: StpdName,
+    },
+    #[error(
+        "port {port} is a member of no VLAN of STP domain {name}; `configure vlan <vlan> add ports {port}` makes it one, \
+         and `configure stpd {name} add vlan <vlan>` takes a VLAN into the domain"
+    )]
+    OutsideStpd { port: PortNo, name: StpdName },
     #[error("{thing}: {rule}")]
     Value { thing: String, rule: Rule },
     /// What a configuration is not allowed to be, a sentence each; at least one.
@@ -154,7 +179,22 @@ fn thing(document: &Document, path: &KeyPath) -> String {
             Some(vlan) => format!("VLAN {}", vlan.id),
             None => path.to_string(),
         },
+        [Step::Key("stpds"), Step::Index(index), rest @ ..] => match document.stpds.get(*index) {
+            Some(stpd) => stpd_thing(stpd, rest),
+            None => path.to_string(),
+        },
         _ => path.to_string(),
+    }
+}
+
+fn stpd_thing(stpd: &StpdDoc, rest: &[Step]) -> String {
+    let port = match rest {
+        [Step::Key("ports"), Step::Index(index), ..] => stpd.ports.get(*index),
+        _ => None,
+    };
+    match port {
+        Some(port) => format!("STP domain {}, port {}", stpd.name, port.port),
+        None => format!("STP domain {}", stpd.name),
     }
 }
 

@@ -27,6 +27,7 @@ impl Draft {
         self.free_name(&name)?;
         self.names.insert(name.clone(), id);
         self.vlans.insert(id, VlanConfig::new(name));
+        self.into_default_stpd(id);
         Ok(())
     }
 
@@ -62,6 +63,7 @@ impl Draft {
             }
             port.tagged.remove(&vlan);
         }
+        self.vlan_left_stpd(vlan);
         self.take_entries(vlan, |_| true);
     }
 
@@ -88,6 +90,7 @@ impl Draft {
                 port.tagged.insert(id);
             }
         }
+        self.retag_in_stpd(vlan, id);
         for (mac, target) in self.take_entries(vlan, |_| true) {
             self.static_entries.insert((id, mac), target);
         }
@@ -159,6 +162,7 @@ impl Draft {
         {
             loop_free.retain(|port| !left.contains(port));
         }
+        self.members_left_stpd(vlan);
         self.take_entries(
             vlan,
             |target| matches!(target, StaticTarget::Port(port) if left.contains(&port)),
@@ -173,6 +177,7 @@ impl Draft {
                 loop_free.retain(|port| !ports.contains(port));
             }
         }
+        self.ports_left_stpds(ports);
         self.static_entries.retain(
             |_, target| !matches!(target, StaticTarget::Port(port) if ports.contains(port)),
         );

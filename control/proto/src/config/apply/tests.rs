@@ -32,6 +32,7 @@ enum Part {
     Fdb,
     Snmp,
     Failover,
+    Stp,
 }
 
 fn part(change: &ConfigChange) -> Part {
@@ -41,6 +42,10 @@ fn part(change: &ConfigChange) -> Part {
         ConfigChange::MsmFailover(_)
         | ConfigChange::UnconfigureMsmFailover
         | ConfigChange::SysRecoveryLevel { .. } => Part::Failover,
+        ConfigChange::CreateStpd { .. }
+        | ConfigChange::DeleteStpd { .. }
+        | ConfigChange::UnconfigureStpd { .. }
+        | ConfigChange::Stpd { .. } => Part::Stp,
         _ => Part::Members,
     }
 }

@@ -11,6 +11,7 @@ fn document(section: MsmFailoverDoc) -> Document {
         msm_failover: section,
         vlans: Vec::new(),
         ports: Vec::new(),
+        stpds: Vec::new(),
     }
 }
 
