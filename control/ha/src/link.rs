@@ -30,6 +30,8 @@ pub struct Hello {
     pub fdb_seed: u64,
     /// [`crate::schema::fingerprint`] of its software.
     pub schema: u32,
+    /// What it checkpoints, as far as this version knows it too.
+    pub subsystems: Vec<Subsystem>,
 }
 
 impl Hello {
@@ -45,7 +47,14 @@ impl Hello {
             fdb_buckets: 0,
             fdb_seed: 0,
             schema: crate::schema::fingerprint(),
+            subsystems: Subsystem::CHECKPOINTED.into(),
         }
+    }
+
+    /// The subsystems of this version that the module does not checkpoint: its version is an earlier one.
+    pub(crate) fn lacks(&self) -> impl Iterator<Item = Subsystem> + '_ {
+        let all = Subsystem::CHECKPOINTED.into_iter();
+        all.filter(|subsystem| !self.subsystems.contains(subsystem))
     }
 
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
@@ -58,6 +67,8 @@ impl Hello {
             field::FDB_BUCKETS.number(out, self.fdb_buckets.into());
             field::FDB_SEED.number(out, self.fdb_seed);
             field::SCHEMA.number(out, self.schema.into());
+            let codes = self.subsystems.iter().flat_map(|s| s.code().to_le_bytes());
+            field::SUBSYSTEMS.bytes(out, &codes.collect::<Vec<u8>>());
         });
     }
 
@@ -66,6 +77,7 @@ impl Hello {
             let mut slot = None;
             let mut hello = Self::new(ModuleSlot::MsmA, "", "", 0);
             hello.schema = 0;
+            hello.subsystems = Subsystem::FIRST.into();
             for entry in fields(only(body)?) {
                 match entry? {
                     (id::SLOT, value) => slot = ModuleSlot::from_code(value.u8(field::SLOT)?),
@@ -78,6 +90,11 @@ impl Hello {
                     }
                     (id::FDB_SEED, value) => hello.fdb_seed = value.u64(field::FDB_SEED)?,
                     (id::SCHEMA, value) => hello.schema = value.u32(field::SCHEMA)?,
+                    (id::SUBSYSTEMS, value) => {
+                        let codes = value.bytes(field::SUBSYSTEMS)?.as_chunks().0.iter();
+                        let codes = codes.map(|code| u16::from_le_bytes(*code));
+                        hello.subsystems = codes.filter_map(Subsystem::from_code).collect();
+                    }
                     _ => {}
                 }
             }

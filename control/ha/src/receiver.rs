@@ -306,6 +306,7 @@ impl Receiver {
         match LinkSubtype::from_code(message.header.subtype) {
             Some(LinkSubtype::Hello) => {
                 let hello = Hello::read(message.body)?;
+                self.states.without(hello.lacks());
                 self.peer = Some(hello.clone());
                 self.events.push(Event::Hello(hello));
             }

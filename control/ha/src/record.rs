@@ -7,11 +7,13 @@
 mod config;
 mod fdb;
 mod port;
+mod stp;
 mod vlan;
 
 pub use config::ConfigRecord;
 pub use fdb::FdbRecord;
 pub use port::PortRecord;
+pub use stp::{COUNTERS_OF_A_PORT, DomainName, StpKey, StpRecord, TimesOctets, VectorOctets};
 pub use vlan::VlanRecord;
 
 use crate::digest;

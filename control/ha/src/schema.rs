@@ -103,6 +103,7 @@ fields! {
         TEXT = 14 "text" Bytes32;
         COUNT = 15 "count" U64;
         HASH = 16 "hash" U64;
+        SUBSYSTEMS = 17 "subsystems" Bytes16;
     }
 }
 
@@ -155,6 +156,46 @@ fields! {
         MOVES = 6 "moves" U16;
         SINCE = 7 "since" U32;
         HELD = 8 "held" U8;
+    }
+}
+
+fields! {
+    /// The bridge of a spanning tree domain, or one of its ports. Times are epochs, so that a second that passes
+    /// changes no record. What octets, codes and bits mean: [`stp_names`].
+    stp {
+        DOMAIN = 1 "domain" Bytes16;
+        PORT = 2 "port" U16;
+        MAC = 3 "mac" U48;
+        ROOT_PRIORITY = 4 "root-priority" Bytes16;
+        ROOT_PORT = 5 "root-port" U16;
+        ROOT_TIMES = 6 "root-times" Bytes16;
+        TOPOLOGY_CHANGES = 7 "topology-changes" U32;
+        TOPOLOGY_CHANGE_AT = 8 "topology-change-at" U32;
+        MBPS = 9 "mbps" U32;
+        FLAGS = 10 "flags" U64;
+        DESIGNATED_PRIORITY = 11 "designated-priority" Bytes16;
+        DESIGNATED_TIMES = 12 "designated-times" Bytes16;
+        PORT_PRIORITY = 13 "port-priority" Bytes16;
+        PORT_TIMES = 14 "port-times" Bytes16;
+        PRX = 15 "prx" U8;
+        PPM = 16 "ppm" U8;
+        BDM = 17 "bdm" U8;
+        PIM = 18 "pim" U8;
+        PRT = 19 "prt" U8;
+        PST = 20 "pst" U8;
+        TCM = 21 "tcm" U8;
+        INFO_IS = 22 "info-is" U8;
+        ROLE = 23 "role" U8;
+        SELECTED_ROLE = 24 "selected-role" U8;
+        EDGE_DELAY = 25 "edge-delay" U32;
+        FD = 26 "fd" U32;
+        MDELAY = 27 "mdelay" U32;
+        RB = 28 "rb" U32;
+        RCVD_INFO = 29 "rcvd-info" U32;
+        RR = 30 "rr" U32;
+        TC = 31 "tc" U32;
+        GUARD = 32 "guard" U32;
+        COUNTERS = 33 "counters" Bytes16;
     }
 }
 
@@ -215,12 +256,18 @@ numbered! {
         Vlans = 4 "vlans",
         /// The forwarding database.
         Fdb = 5 "fdb",
+        /// Spanning tree.
+        Stp = 6 "stp",
     }
 }
 
 impl Subsystem {
     /// What a standby gets, in the order of the transfer.
-    pub const CHECKPOINTED: [Self; 4] = [Self::Config, Self::Ports, Self::Vlans, Self::Fdb];
+    pub const CHECKPOINTED: [Self; 5] =
+        [Self::Config, Self::Ports, Self::Vlans, Self::Stp, Self::Fdb];
+
+    /// What modules have that do not say what they have, as those before version 0.3.0.
+    pub(crate) const FIRST: [Self; 4] = [Self::Config, Self::Ports, Self::Vlans, Self::Fdb];
 
     /// Its place in [`Subsystem::CHECKPOINTED`].
     pub(crate) const fn place(self) -> Option<usize> {
@@ -229,7 +276,8 @@ impl Subsystem {
             Self::Config => Some(0),
             Self::Ports => Some(1),
             Self::Vlans => Some(2),
-            Self::Fdb => Some(3),
+            Self::Stp => Some(3),
+            Self::Fdb => Some(4),
         }
     }
 
@@ -242,6 +290,7 @@ impl Subsystem {
             Self::Ports => port::FIELDS,
             Self::Vlans => vlan::FIELDS,
             Self::Fdb => fdb::FIELDS,
+            Self::Stp => stp::FIELDS,
         }
     }
 }
@@ -288,6 +337,8 @@ numbered! {
     }
 }
 
+pub mod stp_names;
+
 /// The whole schema in a form that people read and tests compare: one line an item.
 #[must_use]
 pub fn print() -> String {
@@ -310,6 +361,9 @@ pub fn print() -> String {
         for field in subsystem.fields() {
             let (id, name, kind) = (field.id, field.name, field.kind.name());
             lines.push(format!("{subsystem} field {id} {name} {kind}"));
+        }
+        if subsystem == Subsystem::Stp {
+            lines.extend(stp_names::lines());
         }
     }
     let slots = ModuleSlot::BOTH.map(|slot| format!("slot {} {slot}", slot.code()));

@@ -213,10 +213,15 @@ impl Sender {
         sender
     }
 
-    /// Takes a subsystem out of the checkpoint, or in again: settings may say that it is not preserved.
+    /// Takes a subsystem out of the checkpoint, or in again: settings may say that it is not preserved. What the
+    /// standby does not know stays out.
     pub fn enable(&mut self, subsystem: Subsystem, enabled: bool) {
         let disabled = self.states.state(subsystem) == SubState::Disable;
-        if subsystem.place().is_none() || enabled != disabled {
+        let unknown = |peer: &Hello| peer.lacks().any(|lacking| lacking == subsystem);
+        if subsystem.place().is_none()
+            || enabled != disabled
+            || (enabled && self.peer.as_ref().is_some_and(unknown))
+        {
             return;
         }
         let state = match enabled {

@@ -237,6 +237,13 @@ impl States {
             .is_some_and(|place| self.0[place].set(state, reason))
     }
 
+    /// Takes out what the other module does not know: nothing of it is checkpointed, and nobody waits for it.
+    pub(crate) fn without(&mut self, unknown: impl Iterator<Item = Subsystem>) {
+        for subsystem in unknown {
+            self.set(subsystem, SubState::Disable, Reason::NoSupport);
+        }
+    }
+
     /// The state that a subsystem is in.
     #[must_use]
     pub fn state(&self, subsystem: Subsystem) -> SubState {

@@ -110,7 +110,7 @@ fn own_status(module: &Module, primary: &Primary, master: &Master) -> ModuleStat
         Subsystem::Ports => master.ports.len() as u64,
         Subsystem::Vlans => master.config.vlans.len() as u64,
         Subsystem::Fdb => master.learning.table().len().into(),
-        Subsystem::Module => 0,
+        Subsystem::Stp | Subsystem::Module => 0,
     };
     ModuleStatus {
         present: true,

@@ -10,7 +10,7 @@ use hitless_common::{PortNo, VlanId};
 use hitless_ha::{
     digest::Digest,
     receiver::{Database, Store},
-    record::{ConfigRecord, FdbRecord, PortRecord, Record, VlanRecord},
+    record::{ConfigRecord, FdbRecord, PortRecord, Record, StpKey, StpRecord, VlanRecord},
     schema::Subsystem,
     state::Reason,
 };
@@ -34,6 +34,8 @@ pub struct Memory {
     pub ports: BTreeMap<PortNo, PortRecord>,
     /// The VLANs.
     pub vlans: BTreeMap<VlanId, VlanRecord>,
+    /// The spanning tree domains and their ports.
+    pub stp: BTreeMap<StpKey, StpRecord>,
     /// The forwarding database, once its size is known.
     pub fdb: Option<Replica<'static>>,
     /// Buckets of the forwarding database.
@@ -74,6 +76,7 @@ impl Memory {
             Subsystem::Config => self.config.is_some().into(),
             Subsystem::Ports => self.ports.len() as u64,
             Subsystem::Vlans => self.vlans.len() as u64,
+            Subsystem::Stp => self.stp.len() as u64,
             Subsystem::Fdb => self.fdb.as_ref().map_or(0, |fdb| fdb.len().into()),
             Subsystem::Module => 0,
         }
@@ -150,6 +153,22 @@ impl Store<VlanRecord> for Memory {
     }
 }
 
+impl Store<StpRecord> for Memory {
+    fn put(&mut self, record: StpRecord) -> Result<(), Reason> {
+        self.stp.insert(record.key, record);
+        Ok(())
+    }
+
+    fn delete(&mut self, key: StpKey) -> Result<(), Reason> {
+        self.stp.remove(&key);
+        Ok(())
+    }
+
+    fn find(&self, key: StpKey) -> Option<StpRecord> {
+        self.stp.get(&key).copied()
+    }
+}
+
 impl Store<FdbRecord> for Memory {
     #[inline]
     fn put(&mut self, record: FdbRecord) -> Result<(), Reason> {
@@ -179,6 +198,7 @@ impl Database for Memory {
             }
             Subsystem::Ports => self.ports.clear(),
             Subsystem::Vlans => self.vlans.clear(),
+            Subsystem::Stp => self.stp.clear(),
             Subsystem::Fdb => {
                 if let Some(fdb) = &mut self.fdb {
                     fdb.clear();
@@ -193,6 +213,7 @@ impl Database for Memory {
             Subsystem::Config => self.config.iter().map(Record::hash).collect(),
             Subsystem::Ports => self.ports.values().map(Record::hash).collect(),
             Subsystem::Vlans => self.vlans.values().map(Record::hash).collect(),
+            Subsystem::Stp => self.stp.values().map(Record::hash).collect(),
             Subsystem::Fdb => {
                 let slots = self.fdb.iter().flat_map(Replica::iter);
                 slots

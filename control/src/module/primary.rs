@@ -119,7 +119,7 @@ impl Primary {
             Subsystem::Fdb if standby.sender.status(subsystem).current.state == SubState::Ready => {
                 master.learning.table().len().into()
             }
-            Subsystem::Fdb | Subsystem::Module => 0,
+            Subsystem::Fdb | Subsystem::Stp | Subsystem::Module => 0,
         }
     }
 
@@ -332,6 +332,7 @@ impl Primary {
             Some(Subsystem::Config) => standby.config = None,
             Some(Subsystem::Ports) => standby.ports.clear(),
             Some(Subsystem::Vlans) => standby.vlans.clear(),
+            Some(Subsystem::Stp) => {}
             Some(Subsystem::Fdb) => return standby.bulk_fdb(master, now),
             Some(Subsystem::Module) | None => return,
         }

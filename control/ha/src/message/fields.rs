@@ -30,6 +30,14 @@ pub enum FieldError {
     /// A set with ports that do not exist.
     #[error("names ports above {MAX_PORTS}")]
     Ports,
+    /// A name that is empty or too long.
+    #[error("has {octets} octets; 1 to {max} are allowed")]
+    Length {
+        /// Its length.
+        octets: usize,
+        /// The longest that is allowed.
+        max: usize,
+    },
     /// A text that is not UTF-8.
     #[error("is not UTF-8")]
     Text,
@@ -123,6 +131,15 @@ impl<'a> Value<'a> {
 
     pub fn text(self, field: Field) -> Result<&'a str, RecordError> {
         core::str::from_utf8(self.bytes(field)?).map_err(|_| wrong(field, FieldError::Text))
+    }
+
+    /// A list of so many octets: those that are missing are 0, further ones, of a later version, are left out.
+    pub fn octets<const N: usize>(self, field: Field) -> Result<[u8; N], RecordError> {
+        let bytes = self.bytes(field)?;
+        let known = bytes.len().min(N);
+        let mut octets = [0; N];
+        octets[..known].copy_from_slice(&bytes[..known]);
+        Ok(octets)
     }
 
     /// A set of ports: bit 0 of the first octet is port 1; octets that are missing are 0.

@@ -3,7 +3,7 @@
 use super::{Event, Receiver};
 use crate::digest::Digest;
 use crate::message::{Message, RecordError, TransactionId};
-use crate::record::{ConfigRecord, FdbRecord, PortRecord, Record, VlanRecord};
+use crate::record::{ConfigRecord, FdbRecord, PortRecord, Record, StpRecord, VlanRecord};
 use crate::schema::{RecordSubtype, Subsystem};
 use crate::state::{Reason, SubState};
 
@@ -27,7 +27,7 @@ pub trait Store<R: Record> {
 
 /// The standby's temporary database. It takes part in nothing until the standby takes over.
 pub trait Database:
-    Store<ConfigRecord> + Store<PortRecord> + Store<VlanRecord> + Store<FdbRecord>
+    Store<ConfigRecord> + Store<PortRecord> + Store<VlanRecord> + Store<StpRecord> + Store<FdbRecord>
 {
     /// Forgets all records of a subsystem.
     fn clear(&mut self, subsystem: Subsystem);
@@ -83,6 +83,7 @@ impl Receiver {
                 Subsystem::Config => self.message_of::<ConfigRecord, D>(&message, database),
                 Subsystem::Ports => self.message_of::<PortRecord, D>(&message, database),
                 Subsystem::Vlans => self.message_of::<VlanRecord, D>(&message, database),
+                Subsystem::Stp => self.message_of::<StpRecord, D>(&message, database),
                 Subsystem::Fdb => self.message_of::<FdbRecord, D>(&message, database),
             };
             if let Err(failure) = applied {

@@ -69,3 +69,11 @@ fn codes_are_the_inverse_of_numbers() {
     assert_eq!(Subsystem::from_code(0), None);
     assert_eq!(RecordSubtype::from_code(6), None);
 }
+
+#[test]
+fn bits_are_numbered_in_order_and_fit() {
+    let bits = stp_names::flag::ALL.iter().map(|(bit, _)| *bit);
+    assert!(bits.eq(0..stp_names::flag::ALL.len() as u32));
+    assert!(stp_names::flag::ALL.len() <= 64);
+    assert_eq!(stp_names::flag::LOOP_GUARDING, 1 << 30);
+}

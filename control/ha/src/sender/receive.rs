@@ -40,6 +40,7 @@ impl Sender {
         match LinkSubtype::from_code(header.subtype) {
             Some(LinkSubtype::Hello) => {
                 let hello = Hello::read(message.body)?;
+                self.states.without(hello.lacks());
                 self.peer = Some(hello.clone());
                 self.events.push(Event::Hello(hello));
             }

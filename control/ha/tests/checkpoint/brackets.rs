@@ -156,9 +156,9 @@ fn a_missing_message_costs_all_subsystems() {
     let mut standby = Standby::ready();
     standby.sequence += 1;
     standby.whole(FDB, PUT, &[address(1, 10, 1, 1)]);
-    assert_eq!(failed(&standby).len(), 4);
+    assert_eq!(failed(&standby).len(), 5);
     assert!(standby.database.fdb.is_empty());
-    for subsystem in [CONFIG, PORTS, VLANS, FDB] {
+    for subsystem in [CONFIG, PORTS, VLANS, STP, FDB] {
         standby.whole(subsystem, BULK_BEGIN, &[]);
         standby.whole(subsystem, BULK_END, &[]);
     }
@@ -173,7 +173,7 @@ fn a_bracket_that_lost_a_message_is_not_applied() {
     standby.part(FDB, PUT, 0, &address(3, 10, 3, 1));
     standby.part(FDB, PUT, END, &address(4, 10, 4, 1));
     assert_eq!(standby.database, Model::default());
-    assert_eq!(failed(&standby).len(), 4);
+    assert_eq!(failed(&standby).len(), 5);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Canonical messages: what versions that know different fields make of each other's records.
 
-use super::model::{Model, learned, port, ports, vid};
+use super::model::{Model, learned, port, ports, stp_key, stp_port, vid};
 use super::raw::*;
 use hitless_common::Mac;
 use hitless_ha::receiver::{Event, Store};
-use hitless_ha::record::{ConfigRecord, FdbRecord, PortRecord, Record, VlanRecord};
+use hitless_ha::record::{
+    ConfigRecord, DomainName, FdbRecord, PortRecord, Record, StpKey, StpRecord, VlanRecord,
+};
 use hitless_ha::schema::Subsystem;
 use hitless_ha::state::{Reason, SubState};
 use proptest::prelude::*;
@@ -125,7 +127,7 @@ fn a_number_is_read_whatever_its_width() {
 #[test]
 fn a_subsystem_of_a_later_version_is_ignored_and_its_brackets_are_kept() {
     let mut standby = Standby::ready();
-    standby.part(6, PUT, BEGIN, b"whatever it is");
+    standby.part(60, PUT, BEGIN, b"whatever it is");
     standby.part(FDB, PUT, 0, &address(1, 10, 1, 1));
     assert!(standby.database.fdb.is_empty());
     standby.part(700, 9, END, &[]);
@@ -148,7 +150,10 @@ fn seed_65_a_kind_of_message_that_is_unknown_fails_its_subsystem_and_no_other() 
     assert_eq!(vlans.current.reason, Reason::InvalidSubtype);
     assert_eq!(vlans.old.state, SubState::Ready);
     assert_eq!(standby.database.fdb.len(), 1);
-    for subsystem in [Subsystem::Config, Subsystem::Ports, Subsystem::Fdb] {
+    let others = Subsystem::CHECKPOINTED
+        .into_iter()
+        .filter(|s| *s != Subsystem::Vlans);
+    for subsystem in others {
         assert_eq!(standby.receiver.states().state(subsystem), SubState::Ready);
     }
     // What comes for a failed subsystem changes nothing any more.
@@ -164,7 +169,7 @@ fn impossible_values_fail_the_subsystem_and_say_why() {
         fields[n] = field;
         record(&fields)
     };
-    let cases: [(u16, Vec<u8>, &str); 17] = [
+    let cases: [(u16, Vec<u8>, &str); 22] = [
         (FDB, with(1, u16(2, 0)), "vlan 0 is no VLAN id"),
         (FDB, with(1, u16(2, 5000)), "vlan 5000 is no VLAN id"),
         (
@@ -201,6 +206,27 @@ fn impossible_values_fail_the_subsystem_and_say_why() {
             record(&[u16(1, 1), short(2, &[1; 17])]),
             "member names ports above 128",
         ),
+        (STP, record(&[u16(2, 1)]), "domain is missing"),
+        (
+            STP,
+            record(&[short(1, b"")]),
+            "domain has 0 octets; 1 to 32 are allowed",
+        ),
+        (
+            STP,
+            record(&[short(1, &[b'x'; 33])]),
+            "domain has 33 octets; 1 to 32",
+        ),
+        (
+            STP,
+            record(&[short(1, b"s0"), u16(2, 129)]),
+            "port 129 is no port number",
+        ),
+        (
+            STP,
+            record(&[short(1, b"s0"), u32(11, 1)]),
+            "designated-priority is not a Bytes16",
+        ),
         (CONFIG, record(&[u8(1, 1)]), "document is not a Bytes32"),
     ];
     for (subsystem, body, expected) in cases {
@@ -227,7 +253,7 @@ fn impossible_values_fail_the_subsystem_and_say_why() {
         let ready = Subsystem::CHECKPOINTED
             .iter()
             .filter(|&&s| standby.receiver.states().state(s) == SubState::Ready);
-        assert_eq!(ready.count(), 3);
+        assert_eq!(ready.count(), 4);
     }
 }
 
@@ -377,6 +403,136 @@ fn any_config() -> impl Strategy<Value = ConfigRecord> {
         )
 }
 
+fn any_stp() -> impl Strategy<Value = StpRecord> {
+    let vector = || prop::array::uniform22(any::<u8>());
+    let times = || prop::array::uniform8(any::<u8>());
+    (
+        ("[a-zA-Z0-9._-]{1,32}", prop::option::of(1..129u16)),
+        (prop::array::uniform6(any::<u8>()), any::<(u16, u32, u32)>()),
+        (vector(), vector(), vector()),
+        (times(), times(), times()),
+        any::<(u32, u64)>(),
+        prop::array::uniform10(any::<u8>()),
+        prop::array::uniform8(any::<u32>()),
+        prop::array::uniform20(prop_oneof![Just(0), any::<u64>()]),
+    )
+        .prop_map(
+            |(key, bridge, vectors, times, (mbps, flags), codes, ends, counters)| {
+                let key = StpKey {
+                    domain: DomainName::new(&key.0).unwrap(),
+                    port: key.1.map(port),
+                };
+                let (mac, (root_port, topology_changes, topology_change_at)) = bridge;
+                let [
+                    prx,
+                    ppm,
+                    bdm,
+                    pim,
+                    prt,
+                    pst,
+                    tcm,
+                    info_is,
+                    role,
+                    selected_role,
+                ] = codes;
+                let [edge_delay, fd, mdelay, rb, rcvd_info, rr, tc, guard] = ends;
+                StpRecord {
+                    key,
+                    mac: Mac(mac),
+                    root_priority: vectors.0,
+                    root_port,
+                    root_times: times.0,
+                    topology_changes,
+                    topology_change_at,
+                    mbps,
+                    flags,
+                    designated_priority: vectors.1,
+                    designated_times: times.1,
+                    port_priority: vectors.2,
+                    port_times: times.2,
+                    prx,
+                    ppm,
+                    bdm,
+                    pim,
+                    prt,
+                    pst,
+                    tcm,
+                    info_is,
+                    role,
+                    selected_role,
+                    edge_delay,
+                    fd,
+                    mdelay,
+                    rb,
+                    rcvd_info,
+                    rr,
+                    tc,
+                    guard,
+                    counters,
+                }
+            },
+        )
+}
+
+#[test]
+fn counters_are_told_and_do_not_count_as_a_difference() {
+    let old = stp_port("s0", 1, true);
+    let mut new = old;
+    new.counters[0] = 7;
+    assert_eq!(old.hash(), new.hash());
+    let (mut none, mut some) = (Vec::new(), Vec::new());
+    old.write(Some(&old), &mut none);
+    new.write(Some(&old), &mut some);
+    assert_eq!(
+        some.len(),
+        none.len() + 2 + 2 + 1,
+        "without zeros at the end"
+    );
+    assert_eq!(StpRecord::read(Some(&old), &some), Ok(new));
+    let other = StpRecord { fd: 1, ..old };
+    assert_ne!(old.hash(), other.hash());
+}
+
+/// A later version may append to vectors and counters.
+#[test]
+fn lists_may_be_shorter_or_longer_than_they_are_here() {
+    let octets: Vec<u8> = (0..200).map(|n| 1 + n as u8).collect();
+    let record = [
+        short(1, b"s0"),
+        short(4, &octets[..5]),
+        short(6, &octets[..9]),
+        short(33, &octets),
+    ];
+    let read = StpRecord::read(None, &record.concat()).unwrap();
+    assert_eq!(read.key, stp_key("s0", 0));
+    assert_eq!(read.root_priority[..6], [1, 2, 3, 4, 5, 0]);
+    assert_eq!(read.root_times, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(
+        read.counters[0],
+        u64::from_le_bytes([1, 2, 3, 4, 5, 6, 7, 8])
+    );
+    assert_eq!(read.counters[19] as u8, 153);
+}
+
+#[test]
+fn domains_and_their_bridges_are_told_apart() {
+    let mut keys = [
+        stp_key("s1", 1),
+        stp_key("s10", 0),
+        stp_key("s1", 0),
+        stp_key("s0", 128),
+    ];
+    keys.sort();
+    let [a, b, c, d] = keys.map(|key| (key.domain.as_str().to_owned(), key.port));
+    assert_eq!(a, ("s0".into(), Some(port(128))));
+    assert_eq!((b, c), (("s1".into(), None), ("s1".into(), Some(port(1)))));
+    assert_eq!(d, ("s10".into(), None));
+    assert_eq!(DomainName::new(""), None);
+    assert_eq!(DomainName::new(&"x".repeat(33)), None);
+    let longest = "x".repeat(32);
+    assert_eq!(DomainName::new(&longest).unwrap().as_str(), longest);
+}
+
 /// What is written is read again: whole as a put, and over any other record of the same key as an update.
 fn comes_back<R: Record + Clone + PartialEq + std::fmt::Debug>(old: &R, new: &R) {
     let (mut put, mut update, mut nothing) = (Vec::new(), Vec::new(), Vec::new());
@@ -406,11 +562,13 @@ proptest! {
         ports in (any_port(), any_port()),
         vlans in (vlan_fields(), vlan_fields()),
         configs in (any_config(), any_config()),
+        stps in (any_stp(), any_stp()),
     ) {
         comes_back(&FdbRecord { slot: fdb.1.slot, ..fdb.0 }, &fdb.1);
         comes_back(&PortRecord { port: ports.1.port, ..ports.0.clone() }, &ports.1);
         comes_back(&VlanRecord { vlan: vlans.1.0.vlan, ..vlans.0.0 }, &vlans.1.0);
         comes_back(&configs.0, &configs.1);
+        comes_back(&StpRecord { key: stps.1.key, ..stps.0 }, &stps.1);
         prop_assert_eq!(fdb.0 == fdb.1, fdb.0.hash() == fdb.1.hash());
         prop_assert_eq!(ports.0 == ports.1, ports.0.hash() == ports.1.hash());
     }
@@ -421,8 +579,9 @@ proptest! {
         let _ = VlanRecord::read(None, &octets);
         let _ = PortRecord::read(None, &octets);
         let _ = ConfigRecord::read(None, &octets);
+        let _ = StpRecord::read(None, &octets);
         let mut standby = Standby::ready();
-        for subsystem in [CONFIG, PORTS, VLANS, FDB] {
+        for subsystem in [CONFIG, PORTS, VLANS, STP, FDB] {
             for subtype in 0..8 {
                 standby.part(subsystem, subtype, WHOLE, &octets);
             }

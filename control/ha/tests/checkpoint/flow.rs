@@ -45,7 +45,7 @@ fn fell_back(pair: &mut Pair) -> Option<(FallBack, usize)> {
 fn seed_64_subsystems_go_from_initial_through_xfr_to_ready() {
     let model = switch();
     let mut pair = Pair::new();
-    assert_eq!(states(&pair), [SubState::Initial; 4]);
+    assert_eq!(states(&pair), [SubState::Initial; 5]);
     assert_eq!(pair.sender.next_bulk(), None, "nobody is there");
     pair.pump();
     let mut order = Vec::new();
@@ -70,8 +70,8 @@ fn seed_64_subsystems_go_from_initial_through_xfr_to_ready() {
     assert_eq!(order, Subsystem::CHECKPOINTED);
     assert!(pair.sender.ready() && pair.receiver.ready());
     let events = pair.sender.take_events();
-    assert_eq!(events.last(), Some(&Event::AllReady { took_ms: 40 }));
-    assert_eq!(pair.sender.counts().bulk_ms, Some(40));
+    assert_eq!(events.last(), Some(&Event::AllReady { took_ms: 50 }));
+    assert_eq!(pair.sender.counts().bulk_ms, Some(50));
     assert_eq!(pair.database.fdb, model.fdb);
     let events = pair.receiver.take_events();
     assert_eq!(events.last(), Some(&receiver::Event::AllReady));
@@ -184,6 +184,7 @@ fn changes_during_a_transfer_are_not_lost() {
                 _ => {
                     put_all(&mut open, model.ports.values());
                     put_all(&mut open, model.vlans.values());
+                    put_all(&mut open, model.stp.values());
                     open.commit();
                 }
             }
@@ -280,7 +281,7 @@ fn a_transfer_that_is_cut_short_by_falling_back_begins_anew() {
     open.commit();
     pair.sender.end_bulk(0, Subsystem::Config);
     pair.pump();
-    assert_eq!(states(&pair), [SubState::Initial; 4]);
+    assert_eq!(states(&pair), [SubState::Initial; 5]);
     pair.bulk(&model);
     assert_eq!(pair.database, model);
     assert!(pair.receiver.ready());
@@ -441,7 +442,7 @@ fn a_configuration_that_is_too_long_fails_and_the_rest_goes_on() {
     pair.bulk(&model);
     let failed = SubState::Failed;
     let ready = SubState::Ready;
-    assert_eq!(states(&pair), [failed, ready, ready, ready]);
+    assert_eq!(states(&pair), [failed, ready, ready, ready, ready]);
     assert_eq!(pair.receiver.states().state(Subsystem::Config), failed);
     let reason = pair.receiver.status(Subsystem::Config).current.reason;
     assert_eq!(reason, Reason::BracketOverflow);

@@ -182,7 +182,7 @@ fn digests_tell_whether_both_have_the_same() {
         panic!("{events:?}");
     };
     assert_eq!(*transaction, pair.sender.committed());
-    assert_eq!(digests.len(), 4);
+    assert_eq!(digests.len(), 5);
     for (subsystem, digest) in digests {
         assert_eq!(*digest, model.digest(*subsystem));
         assert_ne!(digest.count, 0);

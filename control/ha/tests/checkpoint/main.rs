@@ -13,3 +13,4 @@ mod model;
 mod pipe;
 mod raw;
 mod reports;
+mod versions;

@@ -6,8 +6,10 @@ use hitless_ha::digest::Digest;
 use hitless_ha::link::Hello;
 use hitless_ha::message::HEADER;
 use hitless_ha::receiver::{Database, Receiver, Store};
-use hitless_ha::record::{ConfigRecord, FdbRecord, PortRecord, Record, VlanRecord};
-use hitless_ha::schema::Subsystem;
+use hitless_ha::record::{
+    ConfigRecord, DomainName, FdbRecord, PortRecord, Record, StpKey, StpRecord, VlanRecord,
+};
+use hitless_ha::schema::{Subsystem, stp_names::flag};
 use hitless_ha::sender::{Open, Sender};
 use hitless_ha::slot::ModuleSlot;
 use hitless_ha::state::Reason;
@@ -23,6 +25,7 @@ pub struct Model {
     pub config: BTreeMap<(), ConfigRecord>,
     pub ports: BTreeMap<PortNo, PortRecord>,
     pub vlans: BTreeMap<VlanId, VlanRecord>,
+    pub stp: BTreeMap<StpKey, StpRecord>,
     pub fdb: BTreeMap<u32, FdbRecord>,
 }
 
@@ -44,7 +47,7 @@ macro_rules! store {
     )*};
 }
 
-store!(config: ConfigRecord, ports: PortRecord, vlans: VlanRecord);
+store!(config: ConfigRecord, ports: PortRecord, vlans: VlanRecord, stp: StpRecord);
 
 impl Store<FdbRecord> for Model {
     fn put(&mut self, record: FdbRecord) -> Result<(), Reason> {
@@ -70,6 +73,7 @@ impl Database for Model {
             Subsystem::Config => self.config.clear(),
             Subsystem::Ports => self.ports.clear(),
             Subsystem::Vlans => self.vlans.clear(),
+            Subsystem::Stp => self.stp.clear(),
             Subsystem::Fdb => self.fdb.clear(),
         }
     }
@@ -83,6 +87,7 @@ impl Database for Model {
             Subsystem::Config => sum(&self.config),
             Subsystem::Ports => sum(&self.ports),
             Subsystem::Vlans => sum(&self.vlans),
+            Subsystem::Stp => sum(&self.stp),
             Subsystem::Fdb => sum(&self.fdb),
         }
     }
@@ -111,6 +116,25 @@ pub fn learned(slot: u32, vlan: u16, mac: u16, port: u16) -> FdbRecord {
         moves: 0,
         since: 0,
         held: false,
+    }
+}
+
+/// The key of a domain's bridge (port 0) or port.
+pub fn stp_key(domain: &str, port: u16) -> StpKey {
+    StpKey {
+        domain: DomainName::new(domain).unwrap(),
+        port: PortNo::new(port),
+    }
+}
+
+/// A port of a domain that forwards, or does not.
+pub fn stp_port(domain: &str, port: u16, forwards: bool) -> StpRecord {
+    let open = flag::LEARN | flag::LEARNING | flag::FORWARD | flag::FORWARDING;
+    StpRecord {
+        flags: flag::LINK_UP | if forwards { open } else { 0 },
+        pst: if forwards { 2 } else { 0 },
+        role: if forwards { 1 } else { 3 },
+        ..StpRecord::new(stp_key(domain, port))
     }
 }
 
@@ -154,6 +178,39 @@ pub fn switch() -> Model {
             ..VlanRecord::new(vid(number))
         };
         model.put(vlan).unwrap();
+    }
+    let bridge = StpRecord {
+        mac: Mac([2, 0, 0, 0, 0, 0xb1]),
+        root_priority: [0x80; 22],
+        root_port: 0x8001,
+        root_times: [0, 1, 0, 20, 0, 2, 0, 15],
+        topology_changes: 3,
+        topology_change_at: 86_000,
+        ..StpRecord::new(stp_key("s0", 0))
+    };
+    model.put(bridge).unwrap();
+    for (port, forwards) in [(1, true), (64, false)] {
+        let mut record = StpRecord {
+            mbps: 10_000,
+            port_priority: [0x40; 22],
+            port_times: [0, 1, 0, 20, 0, 2, 0, 15],
+            designated_priority: [0x70; 22],
+            designated_times: [0, 2, 0, 20, 0, 2, 0, 15],
+            ppm: 2,
+            bdm: 1,
+            pim: 2,
+            prt: 2,
+            tcm: 2,
+            info_is: 0,
+            selected_role: 1,
+            fd: 86_401,
+            rcvd_info: 86_406,
+            prx: 1,
+            ..stp_port("s0", port, forwards)
+        };
+        record.counters[2] = 1000;
+        record.counters[19] = 1;
+        model.put(record).unwrap();
     }
     for n in 0..40 {
         model
@@ -262,6 +319,7 @@ impl Pair {
                 Subsystem::Config => put_all(&mut open, model.config.values()),
                 Subsystem::Ports => put_all(&mut open, model.ports.values()),
                 Subsystem::Vlans => put_all(&mut open, model.vlans.values()),
+                Subsystem::Stp => put_all(&mut open, model.stp.values()),
                 Subsystem::Fdb => put_all(&mut open, model.fdb.values()),
             }
             open.commit();

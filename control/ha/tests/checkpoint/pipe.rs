@@ -1,9 +1,9 @@
 //! Random work of a master, over a pipe that is cut anywhere: the standby always has exactly what the master had
 //! when it committed the bracket that the standby applied last.
 
-use super::model::{Model, Pair, SLOTS, hello, learned, ports, put_all, vid};
+use super::model::{Model, Pair, SLOTS, hello, learned, ports, put_all, stp_key, stp_port, vid};
 use hitless_ha::receiver::{Limits, Receiver, Store};
-use hitless_ha::record::{ConfigRecord, FdbRecord, PortRecord, VlanRecord};
+use hitless_ha::record::{ConfigRecord, FdbRecord, PortRecord, StpRecord, VlanRecord};
 use hitless_ha::schema::Subsystem;
 use hitless_ha::sender::{self, FallBack};
 use hitless_ha::slot::ModuleSlot;
@@ -17,6 +17,8 @@ enum Change {
     NoPort(u16),
     Vlan(u16, Vec<u16>),
     NoVlan(u16),
+    Stp(u16, bool, u32),
+    NoStp(u16),
     Address(u32, u16, u16),
     Moved(u32, u16),
     NoAddress(u32),
@@ -44,6 +46,8 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (1..5u16).prop_map(Change::NoPort),
         2 => (vlan(), prop::collection::vec(1..129u16, 0..5)).prop_map(|(v, p)| Change::Vlan(v, p)),
         1 => vlan().prop_map(Change::NoVlan),
+        3 => (0..4u16, any::<bool>(), 0..3u32).prop_map(|(p, f, t)| Change::Stp(p, f, t)),
+        1 => (0..4u16).prop_map(Change::NoStp),
         8 => (0..50u32, any::<u16>(), 1..129u16).prop_map(|(s, m, p)| Change::Address(s, m, p)),
         4 => (0..50u32, 1..129u16).prop_map(|(s, p)| Change::Moved(s, p)),
         3 => (0..50u32).prop_map(Change::NoAddress),
@@ -141,6 +145,22 @@ impl Master {
                     open.delete::<VlanRecord>(vid(*n));
                     model.vlans.remove(&vid(*n));
                 }
+                Change::Stp(port, forwards, at) => {
+                    let mut new = StpRecord {
+                        rcvd_info: *at,
+                        ..stp_port("s0", *port, *forwards)
+                    };
+                    new.counters[usize::from(*port)] = u64::from(*at);
+                    match model.stp.get(&new.key) {
+                        Some(old) => open.update(old, &new),
+                        None => open.put(&new),
+                    };
+                    model.put(new).unwrap();
+                }
+                Change::NoStp(port) => {
+                    open.delete::<StpRecord>(stp_key("s0", *port));
+                    model.stp.remove(&stp_key("s0", *port));
+                }
                 Change::Address(slot, mac, port) => {
                     let record = learned(*slot, 10, *mac, *port);
                     open.put(&record);
@@ -193,6 +213,7 @@ impl Master {
             Subsystem::Config => put_all(&mut open, self.model.config.values()),
             Subsystem::Ports => put_all(&mut open, self.model.ports.values()),
             Subsystem::Vlans => put_all(&mut open, self.model.vlans.values()),
+            Subsystem::Stp => put_all(&mut open, self.model.stp.values()),
             Subsystem::Fdb => {
                 for (n, (slot, record)) in self.model.fdb.range(from..).enumerate() {
                     if n == records {

@@ -14,6 +14,7 @@ pub const CONFIG: u16 = 2;
 pub const PORTS: u16 = 3;
 pub const VLANS: u16 = 4;
 pub const FDB: u16 = 5;
+pub const STP: u16 = 6;
 
 pub const KEEPALIVE: u16 = 2;
 pub const PUT: u16 = 1;
@@ -132,7 +133,7 @@ impl Standby {
 
     pub fn ready_with(limits: Limits) -> Self {
         let mut standby = Self::new(limits);
-        for subsystem in [CONFIG, PORTS, VLANS, FDB] {
+        for subsystem in [CONFIG, PORTS, VLANS, STP, FDB] {
             standby.whole(subsystem, BULK_BEGIN, &[]);
             standby.whole(subsystem, BULK_END, &[]);
         }

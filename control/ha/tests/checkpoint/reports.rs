@@ -68,9 +68,9 @@ fn a_report_of_the_past_does_not_stop_a_transfer() {
         pair.sender.begin_bulk(0, subsystem);
         pair.sender.end_bulk(0, subsystem);
     }
-    pair.sender.receive(0, &report(FDB, 6, true, 6, 2)).unwrap();
-    assert_eq!(states(&pair), [SubState::Xfr; 4]);
-    pair.sender.receive(0, &report(FDB, 6, true, 7, 3)).unwrap();
+    pair.sender.receive(0, &report(FDB, 6, true, 8, 2)).unwrap();
+    assert_eq!(states(&pair), [SubState::Xfr; 5]);
+    pair.sender.receive(0, &report(FDB, 6, true, 9, 3)).unwrap();
     assert_eq!(
         pair.sender.states().state(Subsystem::Fdb),
         SubState::Initial

@@ -4,7 +4,9 @@ use super::hardware::BUCKETS;
 use hitless_common::{PortNo, VlanId};
 use hitless_ha::digest::Digest;
 use hitless_ha::receiver::{Database, Store};
-use hitless_ha::record::{ConfigRecord, FdbRecord, PortRecord, Record, VlanRecord};
+use hitless_ha::record::{
+    ConfigRecord, FdbRecord, PortRecord, Record, StpKey, StpRecord, VlanRecord,
+};
 use hitless_ha::schema::Subsystem;
 use hitless_ha::state::Reason;
 use hitless_proto::bridge::shadow::{Copied, Replica, ShadowBucket};
@@ -17,6 +19,7 @@ pub struct Memory {
     pub config: BTreeMap<(), ConfigRecord>,
     pub ports: BTreeMap<PortNo, PortRecord>,
     pub vlans: BTreeMap<VlanId, VlanRecord>,
+    pub stp: BTreeMap<StpKey, StpRecord>,
     pub fdb: BTreeMap<u32, FdbRecord>,
 }
 
@@ -38,7 +41,7 @@ macro_rules! store {
     )*};
 }
 
-store!(config: ConfigRecord, ports: PortRecord, vlans: VlanRecord, fdb: FdbRecord);
+store!(config: ConfigRecord, ports: PortRecord, vlans: VlanRecord, stp: StpRecord, fdb: FdbRecord);
 
 impl Database for Memory {
     fn clear(&mut self, subsystem: Subsystem) {
@@ -47,6 +50,7 @@ impl Database for Memory {
             Subsystem::Config => self.config.clear(),
             Subsystem::Ports => self.ports.clear(),
             Subsystem::Vlans => self.vlans.clear(),
+            Subsystem::Stp => self.stp.clear(),
             Subsystem::Fdb => self.fdb.clear(),
         }
     }
@@ -57,6 +61,7 @@ impl Database for Memory {
             Subsystem::Config => self.config.values().map(Record::hash).collect(),
             Subsystem::Ports => self.ports.values().map(Record::hash).collect(),
             Subsystem::Vlans => self.vlans.values().map(Record::hash).collect(),
+            Subsystem::Stp => self.stp.values().map(Record::hash).collect(),
             Subsystem::Fdb => self.fdb.values().map(Record::hash).collect(),
         }
     }

@@ -9,7 +9,9 @@ use hitless_common::map::vlans::{PortSet, VlanEntry};
 use hitless_common::{Mac, PortNo, VlanId};
 use hitless_ha::audit::{self, Change, Effect};
 use hitless_ha::message::TransactionId;
-use hitless_ha::record::{ConfigRecord, FdbRecord, PortRecord, VlanRecord};
+use hitless_ha::record::{
+    ConfigRecord, DomainName, FdbRecord, PortRecord, Record, StpKey, StpRecord, VlanRecord,
+};
 use hitless_ha::schema::Subsystem;
 use hitless_ha::sender::{FallBack, Open, Sender};
 use hitless_proto::bridge::cells::{self, BucketCells};
@@ -19,6 +21,7 @@ use hitless_proto::bridge::table::{Slot, Slots};
 use hitless_proto::config::Config;
 use hitless_proto::switch::{narrowed, vlan_entries};
 use hitless_proto::time::Epoch;
+use std::collections::BTreeMap;
 
 /// Buckets that a step of a bulk transfer looks at.
 const BULK_BUCKETS: u32 = 8;
@@ -359,6 +362,7 @@ impl<'hw> Master<'hw> {
             match subsystem {
                 Subsystem::Config => self.told.config.clear(),
                 Subsystem::Ports => self.told.ports.clear(),
+                Subsystem::Stp => self.told.stp.clear(),
                 _ => self.told.vlans.clear(),
             }
             let now = tables(self.number, self.config, &self.up, &self.wanted);
@@ -402,6 +406,16 @@ fn tables(number: usize, config: &Config, up: &PortSet, wanted: &[VlanEntry]) ->
             ..PortRecord::new(port)
         };
         memory.ports.insert(port, record);
+        let key = StpKey {
+            domain: DomainName::new("s0").unwrap(),
+            port: Some(port),
+        };
+        let stp = StpRecord {
+            flags: u64::from(link_up),
+            port_times: [number as u8; 8],
+            ..StpRecord::new(key)
+        };
+        memory.stp.insert(key, stp);
     }
     for (id, entry) in wanted.iter().enumerate().skip(1) {
         let vlan = vid(id as u16);
@@ -430,32 +444,29 @@ fn tell(open: &mut Open<'_>, told: &mut Memory, now: &Memory) {
         open.put(&now.config[&()]);
         told.config.clone_from(&now.config);
     }
-    if open.sends(Subsystem::Ports) {
-        for (port, new) in &now.ports {
-            match told.ports.get(port) {
-                Some(old) if old == new => {}
-                Some(old) => drop(open.update(old, new)),
-                None => drop(open.put(new)),
-            }
-        }
-        for gone in told.ports.keys().filter(|p| !now.ports.contains_key(p)) {
-            open.delete::<PortRecord>(*gone);
-        }
-        told.ports.clone_from(&now.ports);
+    tell_of(open, &mut told.ports, &now.ports);
+    tell_of(open, &mut told.vlans, &now.vlans);
+    tell_of(open, &mut told.stp, &now.stp);
+}
+
+fn tell_of<R>(open: &mut Open<'_>, told: &mut BTreeMap<R::Key, R>, now: &BTreeMap<R::Key, R>)
+where
+    R: Record<Key: Ord> + Clone + PartialEq,
+{
+    if !open.sends(R::SUBSYSTEM) {
+        return;
     }
-    if open.sends(Subsystem::Vlans) {
-        for (vlan, new) in &now.vlans {
-            match told.vlans.get(vlan) {
-                Some(old) if old == new => {}
-                Some(old) => drop(open.update(old, new)),
-                None => drop(open.put(new)),
-            }
+    for (key, new) in now {
+        match told.get(key) {
+            Some(old) if old == new => {}
+            Some(old) => drop(open.update(old, new)),
+            None => drop(open.put(new)),
         }
-        for gone in told.vlans.keys().filter(|v| !now.vlans.contains_key(v)) {
-            open.delete::<VlanRecord>(*gone);
-        }
-        told.vlans.clone_from(&now.vlans);
     }
+    for gone in told.keys().filter(|key| !now.contains_key(key)) {
+        open.delete::<R>(*gone);
+    }
+    told.clone_from(now);
 }
 
 fn wanted(config: &Config, up: &PortSet) -> Vec<VlanEntry> {
@@ -504,7 +515,7 @@ fn union(a: &PortSet, b: &PortSet) -> PortSet {
 }
 
 /// The addresses of an FDB and where they are, wherever they stand.
-pub fn addresses(fdb: &[FdbEntry]) -> std::collections::BTreeMap<u64, (u16, u16)> {
+pub fn addresses(fdb: &[FdbEntry]) -> BTreeMap<u64, (u16, u16)> {
     let used = fdb.iter().filter(|entry| entry.key != FdbKey::FREE);
     used.map(|e| (e.key.0, (e.port, e.flags))).collect()
 }

@@ -87,7 +87,7 @@ fn show(ctx: &Ctx) -> Result<()> {
                 .filter_map(|s| s["name"].as_str())
                 .collect();
             ensure!(
-                names == ["config", "ports", "vlans", "fdb"],
+                names == ["config", "ports", "vlans", "stp", "fdb"],
                 "{role}: {module}"
             );
         }
