@@ -55,15 +55,16 @@ impl Master {
         }
     }
 
-    /// Ages a share of the table: a pass takes a twentieth of the ageing time, 15 s at most.
+    /// Ages a share of the table.
     async fn age(&mut self) {
-        let Some(ageing) = self.config.fdb.ageing_seconds else {
+        let Some(seconds) = self.learning.pass_seconds(self.epoch) else {
             return;
         };
-        let seconds = (ageing / 20).clamp(1, 15);
-        let mut left = self.hardware.fdb_buckets.div_ceil(seconds);
+        let all = self.hardware.fdb_buckets;
+        let mut left = all.div_ceil(seconds);
         while left > 0 {
-            let buckets = left.min(SLICE_BUCKETS);
+            // A slice ends with the table.
+            let buckets = left.min(SLICE_BUCKETS).min(all - self.age_from.bucket());
             let slice = self.learning.age_slice(self.epoch, self.age_from, buckets);
             self.age_from = slice.next.unwrap_or(Slot::START);
             left -= buckets;

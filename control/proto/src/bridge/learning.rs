@@ -4,6 +4,7 @@
 //! short: what has to look at the whole table comes in slices, so that the event loop stays responsive.
 
 mod adopt;
+mod rapid;
 mod rules;
 mod statics;
 mod sweep;
@@ -25,6 +26,7 @@ use adopt::Settling;
 use hitless_common::map::events::LearnEvent;
 use hitless_common::map::fdb::{FdbEntry, FdbKey, flag};
 use hitless_common::{Mac, PortNo, VlanId};
+use rapid::Rapid;
 use tally::Tally;
 use view::Source;
 
@@ -166,6 +168,8 @@ pub struct Learning<'hw> {
     table: FdbTable<Mirror<'hw>>,
     rules: Rules,
     tally: Tally,
+    /// Where the topology changes.
+    rapid: Rapid,
     /// Whether [`Notice::Full`] was given since there was room last.
     full_noticed: bool,
     stats: Stats,

@@ -4,6 +4,7 @@
 use super::super::cells::Hardware;
 use super::super::shadow::{Mirror, Replica, ShadowBucket};
 use super::super::table::{FdbTable, Slot, Slots};
+use super::rapid::Rapid;
 use super::tally::Tally;
 use super::view::may_be_known;
 use super::{FETCH, Learning, Rules, Stats, View};
@@ -122,6 +123,7 @@ impl<'hw> Learning<'hw> {
             table: FdbTable::with_len(mirror, seed, rules.capacity, 0),
             rules,
             tally: Tally::default(),
+            rapid: Rapid::default(),
             full_noticed: false,
             stats: Stats::default(),
             notices: Vec::new(),

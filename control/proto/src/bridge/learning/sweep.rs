@@ -1,10 +1,12 @@
 //! What goes through the table bucket by bucket: ageing, flushing and the audit of the hardware.
 
+use super::super::shadow::Info;
 use super::super::table::{Slot, Slots};
 use super::{Learning, View};
 use crate::time::Epoch;
 use core::ops::Range;
 use hitless_common::map::fdb::{BUCKET_ENTRIES, FdbKey};
+use hitless_common::map::vlans::{ENTRIES, PortSet};
 use hitless_common::{Mac, PortNo, VlanId};
 
 /// How a slice of a pass through the table ended.
@@ -27,11 +29,24 @@ pub struct Flush {
     pub mac: Option<Mac>,
 }
 
+impl Flush {
+    /// Whether a used slot has to go; its address is not looked at.
+    fn fits(&self, key: FdbKey, info: Info) -> bool {
+        info.is_dynamic()
+            && self.port.is_none_or(|p| p.get() == u16::from(info.port))
+            && self.vlan.is_none_or(|v| Some(v) == key.vlan())
+    }
+}
+
 impl Learning<'_> {
     /// Removes learned entries that no frame came from for longer than the ageing time, in some buckets from
-    /// that of `from` on; 16,384 buckets take well under a millisecond.
+    /// that of `from` on; 16,384 buckets take well under a millisecond. The ageing time is the configured one, and where
+    /// the topology changes that of [`Learning::age_rapidly`] if it is shorter.
     pub fn age_slice(&mut self, now: Epoch, from: Slot, buckets: u32) -> Slice {
-        let Some(limit) = self.rules.ageing_seconds else {
+        self.rapid.forget(now);
+        let (configured, rapid) = (self.rules.ageing_seconds, self.rapid.shortest());
+        // Most entries are younger than any ageing time.
+        let Some(shortest) = configured.into_iter().chain(rapid).min() else {
             return Slice {
                 next: None,
                 changed: 0,
@@ -42,14 +57,21 @@ impl Learning<'_> {
         for bucket in range {
             let entries = self.table.slots().hardware().bucket(bucket);
             for (index, entry) in entries.iter().enumerate() {
-                let aged =
-                    entry.key != FdbKey::FREE && now.seconds_since(Epoch::new(entry.epoch)) > limit;
-                if !aged {
+                let age = now.seconds_since(Epoch::new(entry.epoch));
+                if entry.key == FdbKey::FREE || age <= shortest {
                     continue;
                 }
                 let slot = Slot::new(bucket, index);
                 let mirror = self.table.slots();
-                if mirror.key(slot) == entry.key && mirror.info(slot).is_dynamic() {
+                let learned_on = mirror.info(slot).learned_on();
+                if mirror.key(slot) == entry.key
+                    && let (Some(port), Some(vlan)) = (learned_on, entry.key.vlan())
+                {
+                    let here = self.rapid.seconds(vlan, port);
+                    let limit = configured.into_iter().chain(here).min();
+                    if limit.is_none_or(|limit| age <= limit) {
+                        continue;
+                    }
                     self.remove(slot);
                     self.stats.aged += 1;
                     changed += 1;
@@ -87,25 +109,39 @@ impl Learning<'_> {
         removed
     }
 
+    /// Removes learned entries at once wherever `fits` says so of their VLAN and port, which is asked once of each pair
+    /// that has any; gives back how many. One pass through the table at most.
+    pub fn flush_where(&mut self, mut fits: impl FnMut(VlanId, PortNo) -> bool) -> u32 {
+        let ports: Vec<PortNo> = PortNo::all()
+            .filter(|&port| self.tally.on_port(port) > 0)
+            .collect();
+        let mut chosen = vec![PortSet::EMPTY; ENTRIES as usize];
+        let mut all_ports = PortSet::EMPTY;
+        let mut in_vlans = 0;
+        for vlan in self.tally.vlans() {
+            let set: PortSet = ports.iter().copied().filter(|&p| fits(vlan, p)).collect();
+            if !set.is_empty() {
+                in_vlans += self.tally.in_vlan(vlan);
+            }
+            all_ports = all_ports.or(&set);
+            chosen[usize::from(vlan.get())] = set;
+        }
+        let on_ports: u32 = all_ports.iter().map(|p| self.tally.on_port(p)).sum();
+        let removed = self.remove_where(in_vlans.min(on_ports), |key, info| {
+            let vlan = key.vlan().map(|vlan| &chosen[usize::from(vlan.get())]);
+            info.is_dynamic() && vlan.is_some_and(|ports| ports.has(info.port.into()))
+        });
+        self.stats.flushed += u64::from(removed);
+        removed
+    }
+
     /// Removes learned entries where nothing is learned any more: the VLAN is gone, the port is no member of it, or
     /// learning is off. Looks through the whole table.
     pub fn flush_closed(&mut self, view: &View<'_>) -> u32 {
-        let mut removed = 0;
-        for bucket in 0..self.table.buckets() {
-            for slot in (0..BUCKET_ENTRIES).map(|index| Slot::new(bucket, index)) {
-                let mirror = self.table.slots();
-                let (key, info) = (mirror.key(slot), mirror.info(slot));
-                let closed = key != FdbKey::FREE
-                    && info.is_dynamic()
-                    && !key
-                        .vlan()
-                        .is_some_and(|vlan| view.learns(vlan, info.port.into()));
-                if closed {
-                    self.remove(slot);
-                    removed += 1;
-                }
-            }
-        }
+        let removed = self.remove_where(self.tally.total(), |key, info| {
+            let vlan = key.vlan();
+            info.is_dynamic() && !vlan.is_some_and(|vlan| view.learns(vlan, info.port.into()))
+        });
         self.stats.flushed += u64::from(removed);
         removed
     }
@@ -118,7 +154,10 @@ impl Learning<'_> {
         let slots: Vec<Slot> = vlans
             .into_iter()
             .filter_map(|vlan| self.table.find(FdbKey::new(vlan, mac)))
-            .filter(|&slot| self.fits(what, slot))
+            .filter(|&slot| {
+                let mirror = self.table.slots();
+                what.fits(mirror.key(slot), mirror.info(slot))
+            })
             .collect();
         for &slot in &slots {
             self.remove(slot);
@@ -135,6 +174,11 @@ impl Learning<'_> {
             (None, Some(vlan)) => self.tally.in_vlan(vlan),
             (Some(port), Some(vlan)) => self.tally.on_port(port).min(self.tally.in_vlan(vlan)),
         };
+        self.remove_where(most, |key, info| what.fits(key, info))
+    }
+
+    /// Removes the learned entries that fit, of which there are `most` at most.
+    fn remove_where(&mut self, most: u32, fits: impl Fn(FdbKey, Info) -> bool) -> u32 {
         let mut removed = 0;
         for bucket in 0..self.table.buckets() {
             if removed == most {
@@ -142,22 +186,15 @@ impl Learning<'_> {
             }
             for index in 0..BUCKET_ENTRIES {
                 let slot = Slot::new(bucket, index);
-                if self.fits(what, slot) {
+                let mirror = self.table.slots();
+                let (key, info) = (mirror.key(slot), mirror.info(slot));
+                if key != FdbKey::FREE && fits(key, info) {
                     self.remove(slot);
                     removed += 1;
                 }
             }
         }
         removed
-    }
-
-    fn fits(&self, what: &Flush, slot: Slot) -> bool {
-        let mirror = self.table.slots();
-        let (key, info) = (mirror.key(slot), mirror.info(slot));
-        key != FdbKey::FREE
-            && info.is_dynamic()
-            && what.port.is_none_or(|p| p.get() == u16::from(info.port))
-            && what.vlan.is_none_or(|v| Some(v) == key.vlan())
     }
 
     /// Some buckets from that of a slot on, and where the next ones begin.

@@ -28,6 +28,16 @@ enum Op {
         vid: Option<u16>,
         mac: Option<u16>,
     },
+    /// Of VLAN 10 what is behind some ports, and likewise of VLAN 20.
+    FlushWhere {
+        ports: [PortSet; 2],
+    },
+    /// The topology changes in some VLANs.
+    Change {
+        vids: Vec<u16>,
+        ports: PortSet,
+        seconds: u32,
+    },
     Create {
         vid: u16,
         mac: u16,
@@ -55,6 +65,14 @@ fn vid() -> impl Strategy<Value = u16> {
 
 fn op() -> impl Strategy<Value = Op> {
     let macs = || 0..MACS;
+    let ports = || {
+        any::<[bool; 4]>().prop_map(|on| {
+            (1..=4)
+                .filter(|&n| on[usize::from(n) - 1])
+                .map(port)
+                .collect()
+        })
+    };
     let target = prop_oneof![
         (1..=4u16).prop_map(|n| StaticTarget::Port(port(n))),
         Just(StaticTarget::Blackhole),
@@ -75,6 +93,9 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (1..20u32).prop_map(|buckets| Op::Age { buckets }),
         2 => (prop::option::of(1..=4u16), prop::option::of(vid()), prop::option::of(macs()))
             .prop_map(|(port, vid, mac)| Op::Flush { port, vid, mac }),
+        2 => [ports(), ports()].prop_map(|ports| Op::FlushWhere { ports }),
+        2 => (prop::sample::subsequence(vec![10, 20], 0..=2), ports(), 0..5u32)
+            .prop_map(|(vids, ports, seconds)| Op::Change { vids, ports, seconds }),
         4 => (vid(), macs(), target).prop_map(|(vid, mac, target)| Op::Create { vid, mac, target }),
         3 => (vid(), macs()).prop_map(|(vid, mac)| Op::Delete { vid, mac }),
         1 => (0..16u32, 0..4usize, any_entry).prop_map(|(bucket, index, entry)| Op::Damage { bucket, index, entry }),
@@ -96,6 +117,8 @@ struct Known {
 
 struct Model {
     known: BTreeMap<(u16, u16), Known>,
+    /// By VLAN id: ports, seconds, and the last second.
+    changes: BTreeMap<u16, (PortSet, u32, u32)>,
     rules: Rules,
     now: u32,
 }
@@ -111,6 +134,17 @@ impl Model {
 
     fn learned(&self) -> impl Iterator<Item = (&(u16, u16), &Known)> {
         self.known.iter().filter(|(_, k)| k.kind == Kind::Dynamic)
+    }
+
+    /// The ageing time behind a port.
+    fn limit(&self, vid: u16, on: u16) -> u32 {
+        let (ports, seconds, until) = self.changes.get(&vid).copied().unwrap_or_default();
+        let configured = self.rules.ageing_seconds.unwrap();
+        if ports.has(on) && self.now <= until {
+            configured.min(seconds)
+        } else {
+            configured
+        }
     }
 
     fn port_is_full(&self, on: u16) -> bool {
@@ -203,6 +237,7 @@ impl Pair {
             real,
             model: Model {
                 known: BTreeMap::new(),
+                changes: BTreeMap::new(),
                 rules,
                 now: 1000,
             },
@@ -253,6 +288,37 @@ impl Pair {
                     before - self.model.known.len()
                 );
             }
+            Op::FlushWhere { ports } => {
+                let fits = |vid: u16, on: u16| ports[usize::from(vid == 20)].has(on);
+                let before = self.model.known.len();
+                self.model
+                    .known
+                    .retain(|key, k| k.kind != Kind::Dynamic || !fits(key.0, k.port));
+                assert_eq!(
+                    self.real
+                        .flush_where(|vlan, port| fits(vlan.get(), port.get()))
+                        as usize,
+                    before - self.model.known.len()
+                );
+            }
+            Op::Change {
+                ref vids,
+                ports,
+                seconds,
+            } => {
+                let vlans = vids.iter().map(|&vid| vlan(vid));
+                self.real.age_rapidly(now, vlans, &ports, seconds);
+                for &vid in vids {
+                    let until = now.get() + seconds + 2;
+                    let change = match self.model.changes.get(&vid) {
+                        Some(&(p, s, u)) if u >= now.get() => {
+                            (p.or(&ports), s.min(seconds), u.max(until))
+                        }
+                        _ => (ports, seconds, until),
+                    };
+                    self.model.changes.insert(vid, change);
+                }
+            }
             Op::Create { vid, mac, target } => self.create(now, vid, mac, target),
             Op::Delete { vid, mac: n } => {
                 let configured = self
@@ -298,6 +364,7 @@ impl Pair {
                 );
                 assert_eq!(real.stats().writes, 0);
                 self.real = real;
+                self.model.changes.clear();
                 for known in self.model.known.values_mut() {
                     (known.moves, known.since, known.held) = (0, 0, false);
                 }
@@ -313,9 +380,13 @@ impl Pair {
             (from, aged) = (slice.next, aged + slice.changed);
         }
         let before = self.model.known.len();
-        self.model
-            .known
-            .retain(|_, k| k.kind != Kind::Dynamic || now.get() - k.seen <= 5);
+        let model = &self.model;
+        let old: Vec<_> = model
+            .learned()
+            .filter(|((vid, _), k)| now.get() - k.seen > model.limit(*vid, k.port))
+            .map(|(key, _)| *key)
+            .collect();
+        self.model.known.retain(|key, _| !old.contains(key));
         assert_eq!(aged as usize, before - self.model.known.len());
     }
 

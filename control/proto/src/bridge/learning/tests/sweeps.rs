@@ -215,3 +215,75 @@ fn a_flush_takes_what_fits_all_that_is_said() {
     assert_eq!(fdb.stats().flushed, flushed);
     assert_eq!(place(&fdb, 10, 9), Some((1, Kind::Static)));
 }
+
+#[test]
+fn a_flush_of_a_domain_asks_once_of_each_pair() {
+    let (switch, mut fdb) = start(Rules::default());
+    let view = switch.view();
+    for (vid, n, on) in [(10, 1, 1), (10, 2, 1), (10, 3, 2), (20, 1, 1), (20, 2, 2)] {
+        fdb.learn(at(1000), &view, &event(vid, n, on));
+    }
+    let to = StaticTarget::Port(port(1));
+    fdb.create_static(at(1000), &view, vlan(10), mac(9), to)
+        .unwrap();
+    let mut asked = Vec::new();
+    let flushed = fdb.flush_where(|vlan, port| {
+        asked.push((vlan.get(), port.get()));
+        (vlan.get(), port.get()) == (10, 1)
+    });
+    assert_eq!(flushed, 2);
+    assert_eq!(asked, [(10, 1), (10, 2), (20, 1), (20, 2)]);
+    assert_eq!(place(&fdb, 10, 9), Some((1, Kind::Static)));
+    assert_eq!(place(&fdb, 10, 3), Some((2, Kind::Dynamic)));
+    assert_eq!((fdb.table().len(), fdb.stats().flushed), (4, 2));
+    assert_eq!(fdb.flush_where(|_, _| false), 0);
+    assert_eq!(fdb.flush_where(|_, _| true), 3);
+}
+
+/// Passes as the master makes them, one each second, find everyone who is not heard of.
+#[test]
+fn while_the_topology_changes_the_silent_are_forgotten_soon() {
+    for seconds in [0, 4, 15] {
+        for ageing_seconds in [None, Some(2), Some(300)] {
+            let (switch, mut fdb) = start(Rules {
+                ageing_seconds,
+                ..Rules::default()
+            });
+            // 1 and 2 go on talking; 3 is behind another port, 4 in another VLAN.
+            for (vid, n, on) in [(10, 1, 1), (10, 2, 1), (10, 3, 2), (20, 4, 1)] {
+                fdb.learn(at(1000), &switch.view(), &event(vid, n, on));
+            }
+            let configured = fdb.pass_seconds(at(1000));
+            assert_eq!(
+                configured,
+                ageing_seconds.map(|s| if s == 300 { 15 } else { 1 })
+            );
+            let ports = [port(1)].into_iter().collect();
+            fdb.age_rapidly(at(1000), [vlan(10)], &ports, seconds);
+            for now in 1001..=1000 + seconds + 2 {
+                let key = FdbKey::new(vlan(10), mac(1));
+                if let Some((.., slot)) = switch.hardware.read(key, SEED) {
+                    switch.hardware.stamp(slot, at(now));
+                }
+                assert_eq!(fdb.pass_seconds(at(now)), Some(1));
+                fdb.age_slice(at(now), Slot::START, u32::MAX);
+            }
+            assert!(place(&fdb, 10, 1).is_some());
+            assert_eq!(place(&fdb, 10, 2), None, "{seconds} {ageing_seconds:?}");
+            let gone = ageing_seconds.is_some_and(|limit| seconds + 2 > limit);
+            for (vid, n) in [(10, 3), (20, 4)] {
+                assert_eq!(
+                    place(&fdb, vid, n).is_none(),
+                    gone,
+                    "{seconds} {ageing_seconds:?}"
+                );
+            }
+            // Then all is as before.
+            let after = at(1000 + seconds + 3);
+            assert_eq!(fdb.pass_seconds(after), configured);
+            if ageing_seconds != Some(2) {
+                assert_eq!(fdb.age_slice(at(1200), Slot::START, u32::MAX).changed, 0);
+            }
+        }
+    }
+}
