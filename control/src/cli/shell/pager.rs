@@ -138,6 +138,8 @@ impl<K: Keyboard, W: Write> Pager<K, W> {
     }
 
     fn ask(&mut self) -> io::Result<()> {
+        // What is shown by then still gets its carriage returns from the terminal.
+        self.output.flush()?;
         self.keyboard.attend()?;
         let answer = self.question();
         self.keyboard.release();
@@ -271,6 +273,8 @@ mod tests {
         size: (usize, usize),
         keys: Vec<Key>,
         attending: Rc<Cell<bool>>,
+        /// Octets that were written and not flushed.
+        unflushed: Rc<Cell<usize>>,
     }
 
     impl Hands {
@@ -279,6 +283,7 @@ mod tests {
                 size,
                 keys: keys.to_vec(),
                 attending: Rc::default(),
+                unflushed: Rc::default(),
             }
         }
     }
@@ -289,6 +294,7 @@ mod tests {
         }
 
         fn attend(&mut self) -> io::Result<()> {
+            assert_eq!(self.unflushed.get(), 0);
             assert!(!self.attending.replace(true));
             Ok(())
         }
@@ -378,17 +384,22 @@ mod tests {
         assert_eq!(output, numbers(50).as_bytes());
     }
 
-    /// Looks whether somebody listens when it shows the question.
-    struct Screen(Rc<Cell<bool>>);
+    /// Looks whether somebody listens when it shows the question, and to nothing else.
+    struct Screen {
+        attending: Rc<Cell<bool>>,
+        unflushed: Rc<Cell<usize>>,
+    }
 
     impl Write for Screen {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let is_asking = bytes == MORE.as_bytes() || bytes == ERASE.as_bytes();
-            assert_eq!(self.0.get(), is_asking, "{bytes:?}");
+            assert_eq!(self.attending.get(), is_asking, "{bytes:?}");
+            self.unflushed.update(|octets| octets + bytes.len());
             Ok(bytes.len())
         }
 
         fn flush(&mut self) -> io::Result<()> {
+            self.unflushed.set(0);
             Ok(())
         }
     }
@@ -396,7 +407,10 @@ mod tests {
     #[test]
     fn a_key_at_the_sight_of_the_question_is_not_too_early() {
         let hands = Hands::new((80, 5), &[Key::Page, Key::Line, Key::Quit]);
-        let screen = Screen(hands.attending.clone());
+        let screen = Screen {
+            attending: hands.attending.clone(),
+            unflushed: hands.unflushed.clone(),
+        };
         let mut pager = Pager::new(hands, screen, true);
         assert!(pager.write_all(numbers(99).as_bytes()).is_err());
         assert!(!pager.keyboard.attending.get());
