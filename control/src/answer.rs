@@ -79,6 +79,12 @@ impl Master {
                     removed: removed.into(),
                 })
             }
+            Request::ShowStpd { .. }
+            | Request::ClearStpdCounters { .. }
+            | Request::RecoverStpdPorts { .. }
+            | Request::CheckStpdMigration { .. } => {
+                Err(refuse("this version runs no spanning tree"))
+            }
             Request::ShowSession {}
             | Request::ShowMsmFailover {}
             | Request::RunMsmFailover { .. }

@@ -72,6 +72,21 @@ impl<'a> LiveValues<'a> {
         Some(names.chain(ids).collect())
     }
 
+    fn stpds(&self) -> Option<Values> {
+        let request = Request::ShowStpd {
+            stpd: None,
+            ports: None,
+        };
+        let Reply::Stpds(stpds) = self.ask(&request)? else {
+            return None;
+        };
+        let value = |stpd: &crate::northbound::api::StpdInfo| {
+            let enabled = if stpd.enabled { "enabled" } else { "disabled" };
+            (stpd.name.to_string(), format!("{}, {enabled}", stpd.mode))
+        };
+        Some(stpds.iter().map(value).collect())
+    }
+
     fn ports(&self) -> Option<Values> {
         let Reply::Ports(ports) = self.ask(&Request::ShowPorts { port: None })? else {
             return None;
@@ -130,6 +145,7 @@ impl Live for LiveValues<'_> {
         }
         let values = match source {
             Source::Vlans => self.vlans().unwrap_or_default(),
+            Source::Stpds => self.stpds().unwrap_or_default(),
             Source::Ports => self.ports().unwrap_or_default(),
             Source::Macs => self.macs().unwrap_or_default(),
             Source::StaticMacs => self.static_macs().unwrap_or_default(),
@@ -232,7 +248,12 @@ mod tests {
             socket: "/nonexistent/control.sock".into(),
         };
         let live = LiveValues::of(Some(&nobody), "");
-        for source in [Source::Ports, Source::Macs, Source::StaticMacs] {
+        for source in [
+            Source::Ports,
+            Source::Stpds,
+            Source::Macs,
+            Source::StaticMacs,
+        ] {
             assert!(live.values(source).is_empty());
         }
     }

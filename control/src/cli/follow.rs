@@ -339,6 +339,9 @@ fn listens(path: &Path) -> bool {
 fn interrupted(request: &Request) -> String {
     let look_at = match request {
         Request::ClearFdb { .. } => "hitless show fdb",
+        Request::ClearStpdCounters { .. }
+        | Request::RecoverStpdPorts { .. }
+        | Request::CheckStpdMigration { .. } => "hitless show stpd",
         Request::Save { .. } => "hitless show switch",
         Request::Configure { .. }
         | Request::ReplaceConfiguration { .. }

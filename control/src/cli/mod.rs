@@ -17,6 +17,7 @@ mod render;
 mod script;
 mod session;
 mod shell;
+mod stpd;
 mod target;
 #[cfg(test)]
 mod tests;

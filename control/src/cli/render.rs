@@ -12,6 +12,7 @@ use crate::northbound::api::{
 
 pub(super) mod modules;
 pub(super) mod ports;
+pub(super) mod stpd;
 #[cfg(test)]
 mod tests;
 

@@ -160,6 +160,11 @@ impl Session {
                 self.ask(&request, output)
             }
             Action::ShowPorts { ports, view } => self.ports(ports.as_ref(), *view, output),
+            Action::ShowStpdPorts {
+                stpd,
+                ports,
+                detail,
+            } => self.stpd_ports(*stpd, ports, *detail, output),
             Action::ShowLog(query) => self.ask(&query.request(None), output),
             Action::ShowConfiguration { which, form } => {
                 configuration::show(self, *which, *form, output)
@@ -213,6 +218,27 @@ impl Session {
             }
             (Request::ShowCounters {}, Reply::Counters(counters)) => {
                 self.print(output, counters, || render::counters(counters, style))
+            }
+            (Request::ShowStpd { stpd, .. }, Reply::Stpds(stpds)) => {
+                self.print(output, stpds, || match (stpd, stpds.as_slice()) {
+                    (Some(_), [stpd]) => render::stpd::domain(stpd),
+                    (_, stpds) => render::stpd::summary(stpds, style),
+                })
+            }
+            (Request::ClearStpdCounters { .. }, Reply::Done {}) => {
+                self.print(output, &json!({"done": true}), || {
+                    render::stpd::COUNTERS_CLEARED.into()
+                })
+            }
+            (Request::RecoverStpdPorts { .. }, Reply::StpdRecovered { ports }) => {
+                self.print(output, &json!({"ports": ports}), || {
+                    render::stpd::recovered(ports)
+                })
+            }
+            (Request::CheckStpdMigration { .. }, Reply::Done {}) => {
+                self.print(output, &json!({"done": true}), || {
+                    render::stpd::MIGRATION_CHECKED.into()
+                })
             }
             (Request::ShowMsmFailover {}, Reply::MsmFailover(info)) => {
                 self.print(output, info, || render::modules::failover(info, style))
@@ -357,6 +383,7 @@ fn shows(action: &Action) -> bool {
     match action {
         Action::Ask(request) => !request.is_change(),
         Action::ShowPorts { .. }
+        | Action::ShowStpdPorts { .. }
         | Action::ShowLog(_)
         | Action::ShowConfiguration { .. }
         | Action::ShowConfigurationDiff { .. } => true,

@@ -1,6 +1,6 @@
 //! What a command line is to do, once its words are understood.
 
-use hitless_proto::config::{ConfigChange, PortSelection};
+use hitless_proto::config::{ConfigChange, PortSelection, StpdName};
 
 use crate::northbound::api::{ConfigurationSource, LogLevel, ModuleSlot, Request};
 
@@ -18,6 +18,15 @@ pub enum Action {
         ports: Option<PortSelection>,
         /// What of them.
         view: PortsView,
+    },
+    /// Show ports of a spanning tree domain.
+    ShowStpdPorts {
+        /// Which domain.
+        stpd: StpdName,
+        /// Which ports.
+        ports: PortSelection,
+        /// All that is known of each, instead of a table.
+        detail: bool,
     },
     /// Show lines of the log.
     ShowLog(LogQuery),

@@ -4,13 +4,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use hitless_common::{Mac, PortNo, VlanId};
-use hitless_proto::config::{DeviceName, DisplayText, PortList, SysName, VlanName, VlanRef};
+use hitless_proto::config::{
+    DeviceName, DisplayText, PortList, StpdName, SysName, VlanName, VlanRef,
+};
 
 /// What a switch knows and completion offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// VLANs, by name.
     Vlans,
+    /// Spanning tree domains, by name.
+    Stpds,
     /// Ports of the switch, by number.
     Ports,
     /// Network interfaces of the machine.
@@ -141,6 +145,20 @@ static KINDS: &[Row] = &[
         fit: open::<VlanName>,
         source: None,
         example: "blue",
+    },
+    Row {
+        name: "STPD",
+        accepts: "a spanning tree domain's name",
+        fit: open::<StpdName>,
+        source: Some(Source::Stpds),
+        example: "s0",
+    },
+    Row {
+        name: "STPD-NAME",
+        accepts: "1 to 32 of the characters A-Z a-z 0-9 _ - . beginning with a letter",
+        fit: open::<StpdName>,
+        source: None,
+        example: "s1",
     },
     Row {
         name: "PORT",

@@ -6,6 +6,7 @@ mod junk;
 mod pages;
 mod samples;
 mod shells;
+mod stpd;
 mod typing;
 
 use super::*;

@@ -1,14 +1,15 @@
 //! Commands written back: a change or a request as the line that means it.
 
+mod stpd;
+
 use std::fmt::Write as _;
 
 use hitless_common::{Mac, PortNo};
 use hitless_proto::config::{
     AcceptFrames, ConfigChange, FdbChange, LinkAction, MsmFailoverChange, OffloadMode, PortChange,
-    PreserveState, SnmpChange, StaticTarget, StormKind, StpdChange, StpdPortChange,
-    SysRecoveryLevel, Tagging, VlanChange, VlanRef,
+    PreserveState, SnmpChange, StaticTarget, StormKind, SysRecoveryLevel, Tagging, VlanChange,
+    VlanRef,
 };
-use hitless_proto::stp::CostMethod;
 
 use super::words::{quoted, quoted_if_needed};
 use crate::northbound::api::{ConfigurationSource, Fault, Request};
@@ -66,6 +67,10 @@ pub fn text(change: &ConfigChange) -> String {
             format!("configure msm-failover {}", msm_failover_change(change))
         }
         ConfigChange::UnconfigureMsmFailover => "unconfigure msm-failover".into(),
+        ConfigChange::CreateStpd { stpd } => format!("create stpd {stpd}"),
+        ConfigChange::DeleteStpd { stpd } => format!("delete stpd {stpd}"),
+        ConfigChange::UnconfigureStpd { stpd } => format!("unconfigure stpd {stpd}"),
+        ConfigChange::Stpd { stpd, change } => stpd::change(stpd, change),
         ConfigChange::SysRecoveryLevel { level } => {
             let level = match level {
                 SysRecoveryLevel::All => "all",
@@ -73,75 +78,7 @@ pub fn text(change: &ConfigChange) -> String {
             };
             format!("configure sys-recovery-level {level} msm-failover")
         }
-        ConfigChange::CreateStpd { stpd } => format!("create stpd {stpd}"),
-        ConfigChange::DeleteStpd { stpd } => format!("delete stpd {stpd}"),
-        ConfigChange::UnconfigureStpd { stpd } => format!("unconfigure stpd {stpd}"),
-        ConfigChange::Stpd { stpd, change } => match change {
-            StpdChange::Enabled { enabled } => format!("{} stpd {stpd}", enable(*enabled)),
-            StpdChange::Ports {
-                ports,
-                change: StpdPortChange::Enabled { enabled },
-            } => format!("{} stpd {stpd} ports {ports}", enable(*enabled)),
-            change => format!("configure stpd {stpd} {}", stpd_change(change)),
-        },
     }
-}
-
-fn enable(enabled: bool) -> &'static str {
-    if enabled { "enable" } else { "disable" }
-}
-
-fn stpd_change(change: &StpdChange) -> String {
-    match change {
-        StpdChange::Enabled { enabled } => format!("enabled {}", on_off(*enabled)),
-        StpdChange::Mode { mode } => format!("mode {mode}"),
-        StpdChange::Tag { tag } => format!("tag {}", or(*tag, "none")),
-        StpdChange::Priority { priority } => format!("priority {priority}"),
-        StpdChange::HelloTime { seconds } => format!("hellotime {seconds}"),
-        StpdChange::MaxAge { seconds } => format!("maxage {seconds}"),
-        StpdChange::ForwardDelay { seconds } => format!("forwarddelay {seconds}"),
-        StpdChange::TxHoldCount { count } => format!("txholdcount {count}"),
-        StpdChange::PathCostMethod { method } => {
-            let method = match method {
-                CostMethod::Short => "short",
-                CostMethod::Long => "long",
-            };
-            format!("pathcost-method {method}")
-        }
-        StpdChange::DefaultEncapsulation { encapsulation } => {
-            format!("default-encapsulation {encapsulation}")
-        }
-        StpdChange::AddVlan { vlan } => format!("add vlan {vlan}"),
-        StpdChange::DeleteVlan { vlan } => format!("delete vlan {vlan}"),
-        StpdChange::Ports { ports, change } => {
-            format!("ports {ports} {}", stpd_port_change(change))
-        }
-    }
-}
-
-fn stpd_port_change(change: &StpdPortChange) -> String {
-    match change {
-        StpdPortChange::Enabled { enabled } => format!("enabled {}", on_off(*enabled)),
-        StpdPortChange::Encapsulation { encapsulation } => {
-            format!("mode {}", or(*encapsulation, "default"))
-        }
-        StpdPortChange::Priority { priority } => format!("priority {priority}"),
-        StpdPortChange::Cost { cost } => format!("cost {}", or(*cost, "auto")),
-        StpdPortChange::LinkType { link_type } => format!("link-type {link_type}"),
-        StpdPortChange::AutoEdge { enabled } => format!("auto-edge {}", on_off(*enabled)),
-        StpdPortChange::BpduGuard { enabled, recovery } => match recovery {
-            Some(seconds) => format!("bpdu-guard {} recovery-timeout {seconds}", on_off(*enabled)),
-            None => format!("bpdu-guard {}", on_off(*enabled)),
-        },
-        StpdPortChange::RootGuard { enabled } => format!("root-guard {}", on_off(*enabled)),
-        StpdPortChange::BpduFilter { enabled } => format!("bpdu-filter {}", on_off(*enabled)),
-        StpdPortChange::LoopGuard { enabled } => format!("loop-guard {}", on_off(*enabled)),
-    }
-}
-
-/// The value, or the word for none.
-fn or<T: std::fmt::Display>(value: Option<T>, none: &str) -> String {
-    value.map_or_else(|| none.into(), |value| value.to_string())
 }
 
 fn vlan_change(change: &VlanChange) -> String {
@@ -275,6 +212,10 @@ pub fn command_line(request: &Request) -> Option<String> {
             vlan, port, mac, ..
         } => fdb_filter("show fdb", vlan.as_ref(), *port, *mac),
         Request::ShowCounters {} => "show counters".into(),
+        Request::ShowStpd { .. }
+        | Request::ClearStpdCounters { .. }
+        | Request::RecoverStpdPorts { .. }
+        | Request::CheckStpdMigration { .. } => return stpd::command_line(request),
         Request::ClearFdb { vlan, port, mac } => {
             fdb_filter("clear fdb", vlan.as_ref(), *port, *mac)
         }

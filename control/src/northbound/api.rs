@@ -6,11 +6,12 @@
 use std::ops::RangeInclusive;
 
 use hitless_common::{Mac, PortNo};
-use hitless_proto::config::UnknownVlan;
+use hitless_proto::config::{PortSelection, StpdName, UnknownVlan};
 use serde::{Deserialize, Serialize};
 
 mod module;
 mod reply;
+mod stpd;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -31,6 +32,10 @@ pub use reply::{
     CounterSet, CountersInfo, FdbInfo, FdbKind, FdbPage, FdbRow, HardwareWrites, LearningInfo,
     LinkState, ModuleInfo, OffloadState, PortCounterSet, PortInfo, ReasonInfo, Reply, SessionInfo,
     SwitchInfo, VersionInfo, VlanInfo,
+};
+pub use stpd::{
+    StpBridgeId, StpCounters, StpInfo, StpMachines, StpPortCounts, StpRole, StpState, StpTimers,
+    StpTimes, StpTree, StpdInfo, StpdPortInfo, StpdPortSettings, StpdPortStatus,
 };
 pub use words::{Fault, LeaseState, LogLevel, ModuleRole, Privilege, UnknownWord};
 
@@ -83,6 +88,39 @@ pub enum Request {
     },
     /// Counters; [`Reply::Counters`].
     ShowCounters {},
+    /// One spanning tree domain or all; [`Reply::Stpds`]. [`ErrorKind::NotFound`] for a domain that does not exist, or
+    /// a port that is none of its.
+    ShowStpd {
+        /// Only this domain.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stpd: Option<StpdName>,
+        /// With these ports of it; with none if it is not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ports: Option<PortSelection>,
+    },
+    /// Sets the counters of spanning tree to zero; [`Reply::Done`]. [`ErrorKind::NotFound`] for a domain that does not
+    /// exist.
+    ClearStpdCounters {
+        /// Only of this domain.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stpd: Option<StpdName>,
+    },
+    /// Opens ports to spanning tree again that BPDU guard has shut; [`Reply::StpdRecovered`]. [`ErrorKind::NotFound`]
+    /// for a domain that does not exist, or a port that is none of its.
+    RecoverStpdPorts {
+        /// In this domain.
+        stpd: StpdName,
+        /// Which.
+        ports: PortSelection,
+    },
+    /// Tries RST BPDUs again on ports that fell back to those of 802.1D-1998 (mcheck, 802.1D-2004 17.19.13);
+    /// [`Reply::Done`]. [`ErrorKind::Refused`] in mode dot1d, which knows no others.
+    CheckStpdMigration {
+        /// In this domain.
+        stpd: StpdName,
+        /// Which.
+        ports: PortSelection,
+    },
     /// Removes learned entries, never configured ones; [`Reply::FdbCleared`].
     ClearFdb {
         /// Only in this VLAN.
@@ -196,6 +234,7 @@ impl Request {
                 | Self::ShowVlan { .. }
                 | Self::ShowFdb { .. }
                 | Self::ShowCounters {}
+                | Self::ShowStpd { .. }
                 | Self::ShowConfiguration { .. }
                 | Self::ShowMsmFailover {}
                 | Self::ShowLog { .. }

@@ -6,6 +6,7 @@ mod fdb;
 mod ports;
 mod session;
 mod show;
+mod stpd;
 mod vlan;
 
 use super::automaton::Terminal;
@@ -68,11 +69,12 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
 
 /// The commands of each subject, with its heading.
 #[must_use]
-pub fn sections() -> [(&'static str, &'static [Command]); 7] {
+pub fn sections() -> [(&'static str, &'static [Command]); 8] {
     [
         ("Looking", show::COMMANDS),
         ("VLANs", vlan::COMMANDS),
         ("Ports", ports::COMMANDS),
+        ("Spanning tree", stpd::COMMANDS),
         ("Forwarding database", fdb::COMMANDS),
         ("Failover", failover::COMMANDS),
         ("Configuration", config::COMMANDS),
@@ -83,9 +85,15 @@ pub fn sections() -> [(&'static str, &'static [Command]); 7] {
 /// What words mean, by the keywords up to them; a single word stands for it wherever nothing else is said.
 static MEANINGS: &[(&str, &str)] = &[
     ("show", "Look at state, counters, log and configuration"),
-    ("clear", "Remove learned state"),
-    ("create", "Make a VLAN or a configured address"),
-    ("delete", "Remove a VLAN or a configured address"),
+    ("clear", "Remove learned state, or set counters to zero"),
+    (
+        "create",
+        "Make a VLAN, a spanning tree domain or a configured address",
+    ),
+    (
+        "delete",
+        "Remove a VLAN, a spanning tree domain or a configured address",
+    ),
     ("configure", "Change the running configuration"),
     (
         "unconfigure",
@@ -112,6 +120,15 @@ static MEANINGS: &[(&str, &str)] = &[
     ("create vlan", "A new VLAN"),
     ("delete vlan", "A VLAN, with its memberships"),
     ("configure vlan", "A VLAN"),
+    ("create stpd", "A new spanning tree domain"),
+    ("delete stpd", "A spanning tree domain"),
+    ("configure stpd", "A spanning tree domain"),
+    ("unconfigure stpd", "Settings of a spanning tree domain"),
+    (
+        "enable stpd",
+        "Spanning tree opens and closes the ports of a domain",
+    ),
+    ("disable stpd", "All ports of a domain forward"),
     ("configure ports", "Settings of ports"),
     ("configure port", "The interface behind a port"),
     ("configure fdb", "The forwarding database"),
@@ -138,6 +155,8 @@ static MEANINGS: &[(&str, &str)] = &[
     ("configuration", "The configuration"),
     ("vlan", "In this VLAN"),
     ("<vlan>", "The VLAN"),
+    ("<stpd>", "The spanning tree domain"),
+    ("ports", "Its ports"),
     ("<mac>", "The address"),
     ("<port>", "The port"),
     ("<ports>", "The ports"),

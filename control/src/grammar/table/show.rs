@@ -87,6 +87,33 @@ pub(super) static COMMANDS: &[Command] = &[
         ..COMMAND
     },
     Command {
+        syntax: "show stpd {<stpd:STPD> {ports {<ports:PORTS> | all} {detail}}}",
+        help: "Show spanning tree domains, one of them, or its ports",
+        words: &[
+            ("stpd", "Spanning tree domains and their ports"),
+            ("<stpd>", "Only this domain"),
+            ("ports", "Its ports"),
+            ("<ports>", "Only these ports"),
+            (
+                "detail",
+                "All that is known of each, with counters and timers",
+            ),
+        ],
+        seeds: &[20],
+        handler: |m| {
+            if !m.has("ports") {
+                let stpd = m.find("stpd")?;
+                return Ok(Action::Ask(Request::ShowStpd { stpd, ports: None }));
+            }
+            Ok(Action::ShowStpdPorts {
+                stpd: m.get("stpd")?,
+                ports: selection(m)?.unwrap_or(PortSelection::All),
+                detail: m.has("detail"),
+            })
+        },
+        ..COMMAND
+    },
+    Command {
         syntax: "show fdb ({vlan <vlan:VLAN>} & {port <port:PORT>} & {mac <mac:MAC> | <mac:MAC>})",
         help: "Show addresses of the forwarding database",
         details: "Filters may stand in any order; entries that match all of them are shown.",

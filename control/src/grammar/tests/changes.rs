@@ -14,7 +14,7 @@ use proptest::sample::select;
 use super::*;
 use crate::northbound::api::{ConfigurationSource, Fault, LogLevel, ModuleSlot, Request};
 
-fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
@@ -26,7 +26,7 @@ fn list() -> impl Strategy<Value = PortList> {
     prop::collection::btree_set(port(), 1..20).prop_filter_map("ports", PortList::new)
 }
 
-fn ports() -> impl Strategy<Value = PortSelection> {
+pub(super) fn ports() -> impl Strategy<Value = PortSelection> {
     prop_oneof![
         Just(PortSelection::All),
         list().prop_map(PortSelection::List)
@@ -42,7 +42,7 @@ fn vlan_name() -> impl Strategy<Value = VlanName> {
     .prop_map(|name| parsed(&name))
 }
 
-fn vlan() -> impl Strategy<Value = VlanRef> {
+pub(super) fn vlan() -> impl Strategy<Value = VlanRef> {
     prop_oneof![
         (1u16..=4094)
             .prop_filter_map("id", VlanId::new)
@@ -186,6 +186,7 @@ fn change() -> impl Strategy<Value = ConfigChange> {
         Just(ConfigChange::UnconfigureSnmp),
         msm_failover_change().prop_map(ConfigChange::MsmFailover),
         Just(ConfigChange::UnconfigureMsmFailover),
+        stpd::change(),
         select(vec![SysRecoveryLevel::All, SysRecoveryLevel::Critical])
             .prop_map(|level| ConfigChange::SysRecoveryLevel { level }),
     ]
@@ -314,7 +315,7 @@ fn very_many_changes_are_not_all_written_out() {
 }
 
 /// What limits the number of this change in the grammar.
-fn range(change: &ConfigChange) -> (i64, i64) {
+pub(super) fn range(change: &ConfigChange) -> (i64, i64) {
     let written = text(change);
     let line = Line::split(&written).unwrap();
     let (_, path) = matcher::command(&line).unwrap_or_else(|error| panic!("{error}"));

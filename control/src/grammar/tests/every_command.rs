@@ -244,6 +244,7 @@ fn who_may_use_a_command_is_who_may_ask_for_it() {
             | Action::Failover { .. }
             | Action::Reboot { .. } => true,
             Action::ShowPorts { .. }
+            | Action::ShowStpdPorts { .. }
             | Action::ShowLog(_)
             | Action::ShowConfiguration { .. }
             | Action::ShowConfigurationDiff { .. }
@@ -267,10 +268,12 @@ fn who_may_use_a_command_is_who_may_ask_for_it() {
     });
 }
 
-/// seed: 26-29, 33-38, 40, 62-68: the commands that they need are there.
+/// seed: 20, 26-29, 33-38, 40, 62-68: the commands that they need are there.
 #[test]
 fn seed_rows_have_their_commands() {
     for (row, line) in [
+        (20, "show stpd"),
+        (20, "enable stpd s0"),
         (26, "show configuration diff"),
         (27, "configure msm-failover slave-config inherited"),
         (28, "save"),

@@ -270,7 +270,7 @@ fn errors_as_people_see_them() {
         "show prots
      ^^^^^
 \"prots\" is not understood here; did you mean ports?
-Expected: version, switch, ports, vlan, fdb, counters, msm-failover, log or configuration",
+Expected: version, switch, ports, vlan, stpd, fdb, counters, msm-failover, log or configuration",
         "configure msm-failover timeout 500
                                ^^^
 500 is not in 30 to 300
@@ -340,6 +340,7 @@ impl Live for Switch {
             Source::Ports => &[("1", "eth1"), ("2", "eth2"), ("10", "eth10")],
             Source::Devices => &[("eth1", "up"), ("odd\"name", "down")],
             Source::Macs | Source::StaticMacs => &[("02:00:00:00:00:01", "")],
+            Source::Stpds => &[("s0", "")],
             Source::Files => &[("my file.yaml", "")],
         };
         rows.iter()

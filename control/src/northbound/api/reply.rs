@@ -16,6 +16,7 @@ use super::module::{
     ConfigurationInfo, ConfiguredInfo, FailoverStartedInfo, LogPage, MsmCheckInfo, MsmFailoverInfo,
     SavedInfo,
 };
+use super::stpd::StpdInfo;
 use super::words::{ModuleRole, Privilege};
 
 /// What is answered to a request that was done.
@@ -36,6 +37,13 @@ pub enum Reply {
     Fdb(FdbPage),
     /// To [`super::Request::ShowCounters`].
     Counters(Box<CountersInfo>),
+    /// To [`super::Request::ShowStpd`], by name, ascending.
+    Stpds(Vec<StpdInfo>),
+    /// To [`super::Request::RecoverStpdPorts`].
+    StpdRecovered {
+        /// The ports that were shut.
+        ports: Vec<PortNo>,
+    },
     /// To [`super::Request::ClearFdb`].
     FdbCleared {
         /// Entries removed.

@@ -40,6 +40,7 @@ macro_rules! words {
         }
     };
 }
+pub(super) use words;
 
 words! {
     /// What a management module is at the moment.
