@@ -11,6 +11,8 @@ use proptest::sample::select;
 
 use super::*;
 
+mod stpd;
+
 pub(super) fn vlan_id() -> impl Strategy<Value = VlanId> {
     prop_oneof![1u16..=9, Just(4094)].prop_map(|id| VlanId::new(id).unwrap())
 }
@@ -200,7 +202,7 @@ pub(super) fn config() -> impl Strategy<Value = Config> {
             1u32..3,
             1u32..3,
         );
-        let sections = (snmp, fdb, failover());
+        let sections = (snmp, fdb, failover(), stpd::domains());
         (
             btree_map(port_no(), port(ids), 0..6),
             entries,
@@ -208,12 +210,13 @@ pub(super) fn config() -> impl Strategy<Value = Config> {
             sections,
         )
             .prop_map(
-                move |(ports, entries, loop_free, (snmp, fdb, msm_failover))| {
+                move |(ports, entries, loop_free, (snmp, fdb, msm_failover, domains))| {
                     whole(
                         vlans.clone(),
                         ports,
                         entries,
                         loop_free,
+                        domains,
                         snmp,
                         fdb,
                         msm_failover,
@@ -228,12 +231,14 @@ fn whole(
     mut ports: BTreeMap<PortNo, PortConfig>,
     entries: BTreeMap<(VlanId, Mac), Option<PortNo>>,
     loop_free: Vec<Option<BTreeSet<PortNo>>>,
+    domains: Vec<stpd::Domain>,
     snmp: (SysName, DisplayText, DisplayText),
     fdb: (u32, Option<u32>, u32, u32, u32),
     msm_failover: MsmFailoverConfig,
 ) -> Config {
     let mut devices = BTreeSet::new();
     ports.retain(|_, port| devices.insert(port.device.clone()));
+    let stpds = stpd::stpds(domains, &vlans, &mut ports);
     let is_member = |port: &PortNo, vlan| ports.get(port).is_some_and(|p| p.is_member(vlan));
     for ((&id, vlan), ports) in vlans.iter_mut().zip(loop_free) {
         vlan.loop_free_ports =
@@ -256,14 +261,6 @@ fn whole(
         },
         static_entries: entries.collect(),
     };
-    let mut stpds = Config::factory("sw1".parse().unwrap()).stpds;
-    if vlans.contains_key(&stpd::DEFAULT_VLAN) {
-        stpds
-            .get_mut(&StpdName::S0)
-            .unwrap()
-            .vlans
-            .insert(stpd::DEFAULT_VLAN);
-    }
     Config {
         switch: "sw1".parse().unwrap(),
         snmp: SnmpConfig {
@@ -414,5 +411,6 @@ pub(super) fn change() -> impl Strategy<Value = ConfigChange> {
         1 => Just(ConfigChange::UnconfigureMsmFailover),
         1 => select(vec![SysRecoveryLevel::All, SysRecoveryLevel::Critical])
             .prop_map(|level| ConfigChange::SysRecoveryLevel { level }),
+        6 => stpd::change(),
     ]
 }

@@ -1,5 +1,6 @@
 //! The changes that lead from one configuration to another, in an order in which each can be made alone: what
-//! goes, then settings, then VLANs and ports, and last what refers to both.
+//! goes, then settings, then VLANs and ports, and last what refers to both. Only spanning tree domains may go first
+//! and come back last, see [`stpd`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +14,7 @@ use super::{
     VlanRef,
 };
 
+mod stpd;
 #[cfg(test)]
 mod tests;
 
@@ -26,10 +28,12 @@ pub fn commands(config: &Config) -> Vec<ConfigChange> {
 #[must_use]
 pub fn diff(from: &Config, to: &Config) -> Vec<ConfigChange> {
     let mut draft = Draft::from(from);
-    let mut changes = Vec::new();
-    remove_ports(from, to, &mut draft, &mut changes);
-    remove_vlans(from, to, &mut draft, &mut changes);
-    remove_members(to, &mut draft, &mut changes);
+    let mut leaving = stpd::leave(from, to, &mut draft);
+    remove_ports(from, to, &mut draft, &mut leaving);
+    remove_vlans(from, to, &mut draft, &mut leaving);
+    remove_members(to, &mut draft, &mut leaving);
+    let mut changes = stpd::disable(from, to, &mut draft);
+    changes.append(&mut leaving);
     for (&(vlan, mac), target) in &draft.static_entries {
         if to.fdb.static_entries.get(&(vlan, mac)) != Some(target) {
             changes.push(ConfigChange::DeleteFdbEntry {
@@ -52,6 +56,7 @@ pub fn diff(from: &Config, to: &Config) -> Vec<ConfigChange> {
         let frames = to.accept;
         (frames == AcceptFrames::Untagged).then_some(PortChange::AcceptFrames { frames })
     });
+    stpd::stpds(&draft, to, &mut changes);
 
     for (&(vlan, mac), &target) in &to.fdb.static_entries {
         if !draft.static_entries.contains_key(&(vlan, mac)) {
@@ -121,7 +126,12 @@ fn remove_members(to: &Config, draft: &mut Draft, changes: &mut Vec<ConfigChange
             }
         }
     }
-    for (vlan, ports) in leaving {
+    // Ports leave what carries BPDUs of a domain when they have left the rest of it.
+    let carriers = stpd::carriers(&draft.stpds);
+    let (last, first): (Vec<_>, Vec<_>) = leaving
+        .into_iter()
+        .partition(|(vlan, _)| carriers.contains(vlan));
+    for (vlan, ports) in first.into_iter().chain(last) {
         draft.remove_members(vlan, &ports);
         let vlan = reference(vlan, &draft.vlans);
         changes.extend(list(ports).map(|ports| ConfigChange::Vlan {
@@ -266,6 +276,7 @@ fn vlans(draft: &Draft, to: &Config, changes: &mut Vec<ConfigChange>) {
                     name: own_name,
                     tag: Some(id.get().into()),
                 });
+                changes.extend(stpd::made(id, to));
                 (None, true)
             }
         };
@@ -379,7 +390,8 @@ fn settings(
     }
 }
 
-/// Tagged ones first: a native VLAN that becomes tagged makes room for another native one.
+/// Tagged ones first: a native VLAN that becomes tagged makes room for another native one. What carries BPDUs of a
+/// domain comes before the rest of it.
 fn members(draft: &Draft, to: &Config, changes: &mut Vec<ConfigChange>) {
     let mut tagged: BTreeMap<VlanId, BTreeSet<PortNo>> = BTreeMap::new();
     let mut untagged: BTreeMap<VlanId, BTreeSet<PortNo>> = BTreeMap::new();
@@ -396,7 +408,17 @@ fn members(draft: &Draft, to: &Config, changes: &mut Vec<ConfigChange>) {
             untagged.entry(vlan).or_default().insert(number);
         }
     }
-    for (tagging, members) in [(Tagging::Tagged, tagged), (Tagging::Untagged, untagged)] {
+    let mut carriers = stpd::carriers(&to.stpds);
+    carriers.retain(|vlan| tagged.contains_key(vlan));
+    let first = carriers
+        .iter()
+        .filter_map(|vlan| tagged.remove_entry(vlan))
+        .collect();
+    for (tagging, members) in [
+        (Tagging::Tagged, first),
+        (Tagging::Tagged, tagged),
+        (Tagging::Untagged, untagged),
+    ] {
         for (vlan, ports) in members {
             let vlan = reference(vlan, &to.vlans);
             changes.extend(list(ports).map(|ports| ConfigChange::Vlan {

@@ -47,7 +47,7 @@ impl Draft {
         stpd.ok_or(ChangeProblem::UnknownStpd(name))
     }
 
-    pub(in crate::config) fn change_stpd(
+    pub(super) fn change_stpd(
         &mut self,
         name: StpdName,
         change: &StpdChange,
@@ -200,7 +200,7 @@ impl Draft {
     }
 
     /// With its settings of ports that have no other VLAN of it.
-    fn remove_from_stpd(&mut self, name: StpdName, vlan: VlanId) {
+    pub(in crate::config) fn remove_from_stpd(&mut self, name: StpdName, vlan: VlanId) {
         if let Some(stpd) = self.stpds.get_mut(&name)
             && stpd.vlans.remove(&vlan)
         {

@@ -50,6 +50,16 @@ fn part(change: &ConfigChange) -> Part {
     }
 }
 
+/// Settings that domains have of ports that are no members of their VLANs.
+fn forget_strangers(config: &mut Config) {
+    for stpd in config.stpds.values_mut() {
+        stpd.ports.retain(|port, _| {
+            let port = config.ports.get(port);
+            port.is_some_and(|port| stpd.vlans.iter().any(|&vlan| port.is_member(vlan)))
+        });
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -62,11 +72,13 @@ proptest! {
         prop_assert!(part == Part::Failover || after.msm_failover == before.msm_failover);
         let settings = |config: &Config| FdbDoc::settings(&config.fdb);
         prop_assert!(part == Part::Fdb || settings(&after) == settings(&before));
+        prop_assert!(matches!(part, Part::Stp | Part::Members) || after.stpds == before.stpds);
         let entries = |config: &Config| config.fdb.static_entries.clone();
         let members = |config: &Config| (config.vlans.clone(), config.ports.clone());
         match &change {
             ConfigChange::Ports { ports, .. } => {
                 prop_assert_eq!(&after.vlans, &before.vlans);
+                prop_assert_eq!(&after.stpds, &before.stpds);
                 prop_assert_eq!(entries(&after), entries(&before));
                 for (number, port) in &before.ports {
                     let meant = match ports {
@@ -78,6 +90,7 @@ proptest! {
             }
             ConfigChange::PortDevice { port, .. } => {
                 prop_assert_eq!(&after.vlans, &before.vlans);
+                prop_assert_eq!(&after.stpds, &before.stpds);
                 prop_assert_eq!(entries(&after), entries(&before));
                 let mut others = after.ports.clone();
                 others.remove(port);
@@ -86,6 +99,7 @@ proptest! {
             }
             ConfigChange::CreateFdbEntry { mac, .. } | ConfigChange::DeleteFdbEntry { mac, .. } => {
                 prop_assert_eq!(members(&after), members(&before));
+                prop_assert_eq!(&after.stpds, &before.stpds);
                 let others = |config: &Config| {
                     let mut entries = entries(config);
                     entries.retain(|(_, other), _| other != mac);
@@ -107,6 +121,12 @@ proptest! {
                         port.tagged.retain(|&id| id != vlan && id != now);
                     }
                     config.fdb.static_entries.retain(|&(id, _), _| id != vlan && id != now);
+                    for stpd in config.stpds.values_mut() {
+                        if stpd.vlans.remove(&vlan) | stpd.vlans.remove(&now) {
+                            stpd.tag = stpd.tag.filter(|&tag| tag != vlan && tag != now);
+                            stpd.ports.clear();
+                        }
+                    }
                     config
                 };
                 prop_assert_eq!(others(&after), others(&before));
@@ -117,6 +137,11 @@ proptest! {
                 for (id, vlan) in &before.vlans {
                     prop_assert_eq!(after.vlans.get(id), Some(vlan));
                 }
+                let mut stpds = before.stpds.clone();
+                if after.vlans.contains_key(&DEFAULT_VLAN) && !before.vlans.contains_key(&DEFAULT_VLAN) {
+                    stpds.get_mut(&StpdName::S0).unwrap().vlans.insert(DEFAULT_VLAN);
+                }
+                prop_assert_eq!(&after.stpds, &stpds);
             }
             ConfigChange::DeleteVlan { vlan } => {
                 let vlan = vlan.resolve(&before).unwrap();
@@ -127,6 +152,11 @@ proptest! {
                     port.tagged.remove(&vlan);
                 }
                 others.fdb.static_entries.retain(|&(id, _), _| id != vlan);
+                for stpd in others.stpds.values_mut() {
+                    stpd.vlans.remove(&vlan);
+                    stpd.tag = stpd.tag.filter(|&tag| tag != vlan);
+                }
+                forget_strangers(&mut others);
                 prop_assert_eq!(&after, &others);
             }
             ConfigChange::UnconfigurePorts { .. } => {
@@ -141,11 +171,24 @@ proptest! {
                     StaticTarget::Port(number) => after.ports.contains_key(number),
                     StaticTarget::Blackhole => true,
                 });
+                forget_strangers(&mut others);
                 prop_assert_eq!(&after, &others);
             }
             _ => {
                 prop_assert_eq!(members(&after), members(&before));
                 prop_assert_eq!(entries(&after), entries(&before));
+                let others = |config: &Config| {
+                    let mut stpds = config.stpds.clone();
+                    if let ConfigChange::CreateStpd { stpd }
+                    | ConfigChange::DeleteStpd { stpd }
+                    | ConfigChange::UnconfigureStpd { stpd }
+                    | ConfigChange::Stpd { stpd, .. } = &change
+                    {
+                        stpds.remove(stpd);
+                    }
+                    stpds
+                };
+                prop_assert_eq!(others(&after), others(&before));
             }
         }
     }
