@@ -3,5 +3,6 @@
 pub mod bridge;
 pub mod config;
 pub mod stp;
+pub mod stpd;
 pub mod switch;
 pub mod time;

@@ -1,0 +1,437 @@
+//! One enabled domain.
+
+use super::carriers::Carriers;
+use super::work::{OutFrame, Pending};
+use super::{Overlay, PortFacts, StpKey};
+use crate::config::{Config, StpdConfig, StpdName};
+use crate::stp::{
+    Bridge, Event, Input, InputError, Link, Opening, Output, PortConfig, PortState, SavedBridge,
+    SavedPort,
+};
+use crate::time::Epoch;
+use hitless_common::map::vlans::PortSet;
+use hitless_common::{Mac, PortNo, VlanId};
+use hitless_wire::bpdu::{Bpdu, Encapsulation, Frame, MAX_FRAME_BYTES};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Seconds after which counters of a port that changed make its record dirty.
+const COUNTERS_EVERY: u32 = 30;
+
+/// What a domain is to know of one of its ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    pub config: PortConfig,
+    pub link: Link,
+    pub voice: Voice,
+}
+
+/// How a port speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Voice {
+    /// From this address.
+    pub mac: Mac,
+    /// In these encapsulations.
+    pub encapsulations: Vec<Encapsulation>,
+}
+
+/// The members of a domain.
+pub(super) fn members(
+    config: &Config,
+    (name, stpd): (StpdName, &StpdConfig),
+    ports: &BTreeMap<PortNo, PortFacts>,
+    mac: Mac,
+    carriers: &Carriers,
+) -> BTreeMap<PortNo, Member> {
+    let member = |port| {
+        let facts = ports.get(&port);
+        let member = Member {
+            config: stpd.port(port).parameters(),
+            link: facts.map_or_else(Link::default, |facts| facts.link),
+            voice: Voice {
+                mac: facts.map_or(mac, |facts| facts.mac),
+                encapsulations: carriers.voices(port, name),
+            },
+        };
+        (port, member)
+    };
+    config.stpd_ports(stpd).into_iter().map(member).collect()
+}
+
+/// An enabled domain.
+#[derive(Clone, Debug)]
+pub struct Domain {
+    name: StpdName,
+    config: StpdConfig,
+    bridge: Bridge,
+    overlay: Overlay,
+    voices: BTreeMap<PortNo, Voice>,
+    turn: u32,
+    /// The epoch that timers count from.
+    clock: Epoch,
+    /// What was last saved, and of what that is to be said.
+    saved_bridge: SavedBridge,
+    saved_ports: BTreeMap<PortNo, SavedPort>,
+    bridge_is_dirty: bool,
+    dirty: PortSet,
+    gone: Vec<PortNo>,
+}
+
+impl Domain {
+    /// A domain without ports.
+    pub(super) fn begin(
+        name: StpdName,
+        config: &StpdConfig,
+        mac: Mac,
+        turn: u32,
+        epoch: Epoch,
+    ) -> Result<Self, InputError> {
+        let bridge = Bridge::new(config.bridge(mac))?;
+        Ok(Self::of(name, config, bridge, turn, epoch))
+    }
+
+    /// A domain with this bridge.
+    pub(super) fn of(
+        name: StpdName,
+        config: &StpdConfig,
+        bridge: Bridge,
+        turn: u32,
+        epoch: Epoch,
+    ) -> Self {
+        let mut domain = Self {
+            name,
+            config: config.clone(),
+            overlay: overlay(&bridge),
+            voices: BTreeMap::new(),
+            turn,
+            clock: epoch,
+            saved_bridge: SavedBridge::of(bridge.state(), epoch),
+            saved_ports: BTreeMap::new(),
+            bridge_is_dirty: true,
+            dirty: PortSet::EMPTY,
+            gone: Vec::new(),
+            bridge,
+        };
+        domain.save_all();
+        domain
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &StpdName {
+        &self.name
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub const fn config(&self) -> &StpdConfig {
+        &self.config
+    }
+
+    /// Its bridge.
+    #[must_use]
+    pub const fn bridge(&self) -> &Bridge {
+        &self.bridge
+    }
+
+    /// Its VLANs.
+    #[must_use]
+    pub const fn vlans(&self) -> &BTreeSet<VlanId> {
+        &self.config.vlans
+    }
+
+    /// What its ports may do.
+    #[must_use]
+    pub const fn overlay(&self) -> &Overlay {
+        &self.overlay
+    }
+
+    /// The beat on which it ticks.
+    pub(super) const fn turn(&self) -> u32 {
+        self.turn
+    }
+
+    /// Follows a configuration. What can not be done is left out, and the first such error given back.
+    pub(super) fn follow(
+        &mut self,
+        config: &StpdConfig,
+        mac: Mac,
+        members: &BTreeMap<PortNo, Member>,
+        pending: &mut Pending,
+    ) -> Result<(), InputError> {
+        if !self.config.vlans.is_subset(&config.vlans) {
+            pending.reopened(self.name);
+        } else if self.config.vlans != config.vlans {
+            pending.changed(self.name);
+        }
+        self.config = config.clone();
+        let mut result = Ok(());
+        let mut note = |done: Result<(), InputError>| {
+            if result.is_ok() {
+                result = done;
+            }
+        };
+        self.set_voices(members);
+        let left: Vec<_> = self
+            .numbers()
+            .filter(|p| !members.contains_key(p))
+            .collect();
+        for port in left {
+            note(self.step(Input::RemovePort { port }, pending));
+            self.saved_ports.remove(&port);
+            self.dirty.remove(port);
+            self.gone.push(port);
+            pending.reopened(self.name);
+        }
+        let bridge = config.bridge(mac);
+        let before = self.bridge.state().config;
+        // Costs have to be in the range of the method at any time: the wider one first, or last.
+        let first = bridge.cost_method.max() >= before.cost_method.max();
+        if bridge != before && first {
+            note(self.step(Input::Bridge(bridge), pending));
+        }
+        for (&port, member) in members {
+            note(self.follow_port(port, member, pending));
+        }
+        if bridge != before && !first {
+            note(self.step(Input::Bridge(bridge), pending));
+        }
+        self.look(pending);
+        result
+    }
+
+    /// Says how each port speaks.
+    pub(super) fn set_voices(&mut self, members: &BTreeMap<PortNo, Member>) {
+        let voice = |(&port, member): (&PortNo, &Member)| (port, member.voice.clone());
+        self.voices = members.iter().map(voice).collect();
+    }
+
+    fn follow_port(
+        &mut self,
+        port: PortNo,
+        member: &Member,
+        pending: &mut Pending,
+    ) -> Result<(), InputError> {
+        let &Member { config, link, .. } = member;
+        let Some(&PortState {
+            config: old_config,
+            link: old_link,
+            ..
+        }) = self.bridge.port(port)
+        else {
+            return self.step(Input::AddPort { port, config, link }, pending);
+        };
+        let configured = if config == old_config {
+            Ok(())
+        } else {
+            self.step(Input::Port { port, config }, pending)
+        };
+        if link != old_link {
+            self.step(Input::Link { port, link }, pending)?;
+        }
+        configured
+    }
+
+    /// What is known of a port changed.
+    pub(super) fn on_port(&mut self, port: PortNo, facts: PortFacts, pending: &mut Pending) {
+        let Some(state) = self.bridge.port(port) else {
+            return;
+        };
+        let link = facts.link;
+        let differs = state.link != link;
+        self.voices
+            .entry(port)
+            .and_modify(|voice| voice.mac = facts.mac);
+        if differs {
+            self.do_known(Input::Link { port, link }, pending);
+        }
+    }
+
+    /// A second passed.
+    pub(super) fn tick(&mut self, epoch: Epoch, pending: &mut Pending) {
+        let next = Epoch::new(self.clock.get().saturating_add(1));
+        // Beats and epochs are not quite in step; but when seconds were lost, timers count from where the epoch is.
+        let lost = epoch.seconds_since(next) > 1 || next.seconds_since(epoch) > 1;
+        self.clock = if lost { epoch } else { next };
+        self.do_known(Input::Tick, pending);
+        if lost {
+            self.save_all();
+        }
+        for port in self.bridge.ports() {
+            let number = port.number;
+            let turn = self.clock.get().wrapping_add(number.get().into());
+            let saved = self.saved_ports.get(&number);
+            if turn.is_multiple_of(COUNTERS_EVERY)
+                && saved.is_some_and(|saved| saved.state.counters != port.counters)
+            {
+                self.dirty.insert(number);
+            }
+        }
+    }
+
+    /// Does one input.
+    pub(super) fn step(&mut self, input: Input, pending: &mut Pending) -> Result<(), InputError> {
+        let output = self.bridge.step(input)?;
+        self.take(output, pending);
+        Ok(())
+    }
+
+    /// Does an input that can not be refused.
+    fn do_known(&mut self, input: Input, pending: &mut Pending) {
+        let done = self.step(input, pending);
+        debug_assert_eq!(done, Ok(()), "{input:?}");
+    }
+
+    /// Passes on what a step asks for.
+    pub(super) fn take(&mut self, output: Output, pending: &mut Pending) {
+        for flush in output.flush {
+            pending.flush(self.name, flush);
+        }
+        pending.sync |= output.sync;
+        for (port, bpdu) in output.send {
+            self.send(port, bpdu, pending);
+        }
+        // What an overlay is made of changes with an event only.
+        let moved = output.events.iter().any(|event| {
+            matches!(
+                event,
+                Event::Role { .. } | Event::Opening { .. } | Event::Edge { .. }
+            )
+        });
+        let name = self.name;
+        pending
+            .events
+            .extend(output.events.into_iter().map(|event| (name, event)));
+        if moved {
+            self.look(pending);
+        }
+        self.save_touched();
+    }
+
+    /// Finds out whether the overlay changed.
+    pub(super) fn look(&mut self, pending: &mut Pending) {
+        let overlay = overlay(&self.bridge);
+        if overlay != self.overlay {
+            self.overlay = overlay;
+            pending.changed(self.name);
+        }
+    }
+
+    fn send(&mut self, port: PortNo, bpdu: Bpdu, pending: &mut Pending) {
+        let Some(voice) = self.voices.get(&port) else {
+            return;
+        };
+        for &encapsulation in &voice.encapsulations {
+            let frame = Frame {
+                source: voice.mac,
+                encapsulation,
+                bpdu,
+            };
+            let mut buffer = [0; MAX_FRAME_BYTES];
+            if let Ok(length) = frame.emit(&mut buffer) {
+                let octets = buffer[..length].to_vec();
+                pending.frames.push(OutFrame { port, octets });
+            }
+        }
+    }
+
+    pub(super) fn clear_counters(&mut self) {
+        let ports: Vec<_> = self.numbers().collect();
+        for port in ports {
+            // A port of the bridge's own list.
+            let _known = self.bridge.clear_counters(port);
+            self.dirty.insert(port);
+        }
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = PortNo> + '_ {
+        self.bridge.ports().iter().map(|port| port.number)
+    }
+}
+
+/// What the ports of a bridge may do.
+fn overlay(bridge: &Bridge) -> Overlay {
+    let with = |least: Opening| {
+        let ports = bridge.ports().iter().filter(move |p| p.opening() >= least);
+        ports.map(|p| p.number).collect()
+    };
+    Overlay {
+        ports: with(Opening::Discarding),
+        forwarding: with(Opening::Forwarding),
+        learning: with(Opening::Learning),
+        fallback: bridge.fallback().collect(),
+    }
+}
+
+/// What is saved.
+impl Domain {
+    pub(super) fn saved_bridge(&self) -> SavedBridge {
+        SavedBridge::of(self.bridge.state(), self.clock)
+    }
+
+    pub(super) fn saved_port(&self, port: PortNo) -> Option<SavedPort> {
+        self.bridge.port(port).map(|port| self.save(port))
+    }
+
+    fn save(&self, port: &PortState) -> SavedPort {
+        let version = self.bridge.state().config.force_version;
+        SavedPort::of(port, version, self.clock)
+    }
+
+    /// Keys of all its records.
+    pub(super) fn keys(&self) -> impl Iterator<Item = StpKey> + '_ {
+        let ports = self.numbers().map(Some);
+        std::iter::once(None)
+            .chain(ports)
+            .map(|port| (self.name, port))
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        self.bridge_is_dirty || !self.dirty.is_empty()
+    }
+
+    pub(super) fn take_dirty(&mut self, keys: &mut Vec<StpKey>) {
+        if std::mem::take(&mut self.bridge_is_dirty) {
+            keys.push((self.name, None));
+        }
+        let dirty = std::mem::take(&mut self.dirty);
+        keys.extend(dirty.iter().map(|port| (self.name, Some(port))));
+    }
+
+    pub(super) fn take_gone(&mut self) -> Vec<PortNo> {
+        std::mem::take(&mut self.gone)
+    }
+
+    /// Looks what changed of ports that the last step touched.
+    fn save_touched(&mut self) {
+        let version = self.bridge.state().config.force_version;
+        for port in self.bridge.touched() {
+            let now = SavedPort::of(port, version, self.clock);
+            let same = self.saved_ports.get(&port.number).is_some_and(|saved| {
+                let mut before = *saved;
+                before.state.counters = now.state.counters;
+                before == now
+            });
+            if !same {
+                self.dirty.insert(port.number);
+                self.saved_ports.insert(port.number, now);
+            }
+        }
+        let bridge = self.saved_bridge();
+        if bridge != self.saved_bridge {
+            self.saved_bridge = bridge;
+            self.bridge_is_dirty = true;
+        }
+    }
+
+    /// Everything is to be saved.
+    fn save_all(&mut self) {
+        self.bridge_is_dirty = true;
+        self.saved_bridge = self.saved_bridge();
+        let save = |port| (port, self.saved_port(port));
+        let saved: Vec<_> = self.numbers().map(save).collect();
+        for (port, saved) in saved {
+            self.dirty.insert(port);
+            self.saved_ports.extend(saved.map(|saved| (port, saved)));
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of the domains of a switch: what follows from a configuration and from frames, what is saved, networks of
+//! switches with several domains, and processes that end.
+
+mod carriers;
+mod net;

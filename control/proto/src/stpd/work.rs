@@ -1,0 +1,99 @@
+//! What is to be done.
+
+use crate::config::StpdName;
+use crate::stp::{Event, Flush};
+use hitless_common::PortNo;
+use hitless_common::map::vlans::PortSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What followed from inputs. The order: close in the hardware, flush, checkpoint what is dirty, with `sync` wait for
+/// the standby, open in the hardware, send.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Domains whose [`super::Overlay`] changed, or that are there no more.
+    pub changed: BTreeSet<StpdName>,
+    /// Entries of the forwarding database to forget.
+    pub flush: Vec<FlushJob>,
+    /// Whether the standby is to have the checkpoint before something is opened or sent (design invariant 4).
+    pub sync: bool,
+    /// Frames to send, in this order.
+    pub frames: Vec<OutFrame>,
+    /// For the log, in the order in which they happened.
+    pub events: Vec<(StpdName, Event)>,
+}
+
+/// Addresses of a domain's VLANs to forget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlushJob {
+    /// In the VLANs of this domain.
+    pub stpd: StpdName,
+    /// Behind these ports.
+    pub ports: PortSet,
+    /// `None`: at once. Else those that were not seen for so many seconds, for as long: Forward Delay, while the
+    /// topology changes (802.1D-1998 8.3.5).
+    pub ageing: Option<u16>,
+}
+
+/// A frame to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutFrame {
+    /// Out of this port.
+    pub port: PortNo,
+    /// The whole frame, with a tag if it has one, without checksum.
+    pub octets: Vec<u8>,
+}
+
+/// Work that gathers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pending {
+    changed: BTreeSet<StpdName>,
+    flush: BTreeMap<(StpdName, Option<u16>), PortSet>,
+    pub sync: bool,
+    pub frames: Vec<OutFrame>,
+    pub events: Vec<(StpdName, Event)>,
+}
+
+impl Pending {
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty()
+            && self.flush.is_empty()
+            && !self.sync
+            && self.frames.is_empty()
+            && self.events.is_empty()
+    }
+
+    /// The overlay of a domain changed.
+    pub fn changed(&mut self, stpd: StpdName) {
+        self.changed.insert(stpd);
+    }
+
+    /// Ports or VLANs left a domain and open.
+    pub fn reopened(&mut self, stpd: StpdName) {
+        self.changed.insert(stpd);
+        self.sync = true;
+    }
+
+    /// Adds to what is to be flushed.
+    pub fn flush(&mut self, stpd: StpdName, flush: Flush) {
+        let (port, ageing) = match flush {
+            Flush::Now(port) => (port, None),
+            Flush::Ageing { port, seconds } => (port, Some(seconds)),
+        };
+        self.flush.entry((stpd, ageing)).or_default().insert(port);
+    }
+
+    pub fn work(self) -> Work {
+        let job = |((stpd, ageing), ports)| FlushJob {
+            stpd,
+            ports,
+            ageing,
+        };
+        Work {
+            changed: self.changed,
+            flush: self.flush.into_iter().map(job).collect(),
+            sync: self.sync,
+            frames: self.frames,
+            events: self.events,
+        }
+    }
+}
