@@ -13,6 +13,7 @@ use crate::northbound::api::{
     ApiError, ConfigurationInfo, ConfigurationSource, ConfiguredInfo, ErrorKind, FdbPage, Reply,
     Response, VersionInfo,
 };
+use hitless_common::PortNo;
 use hitless_proto::config::Document;
 
 /// What a command printed, the request that it made, and how it ended.
@@ -385,4 +386,53 @@ fn only_what_shows_is_shown_again_and_again() {
             _ => assert_eq!(result.unwrap_err().exit_code(), 2, "{line}"),
         }
     }
+}
+
+#[test]
+fn spanning_tree_domains_and_their_ports() {
+    let none = Response::Ok(Reply::Stpds(Vec::new()));
+    let all = answered("show stpd", &none);
+    all.result.unwrap();
+    assert!(
+        all.output.starts_with("STPD  Tag  Enabled"),
+        "{}",
+        all.output
+    );
+    assert_eq!(all.request, json!({"request": "show-stpd"}));
+    let one = answered("show stpd s0 --json", &none);
+    assert_eq!(one.output, "[]\n");
+    assert_eq!(one.request, json!({"request": "show-stpd", "stpd": "s0"}));
+    let ports = answered("show stpd s0 ports", &none);
+    assert!(
+        ports.output.starts_with("Port  Mode  Role"),
+        "{}",
+        ports.output
+    );
+    assert_eq!(
+        ports.request,
+        json!({"request": "show-stpd", "stpd": "s0", "ports": "all"})
+    );
+    let detail = answered("show stpd s0 ports 3 detail", &none);
+    detail.result.unwrap();
+    assert_eq!(detail.output, "");
+    assert_eq!(
+        detail.request,
+        json!({"request": "show-stpd", "stpd": "s0", "ports": "3"})
+    );
+
+    let done = Response::Ok(Reply::Done {});
+    let cleared = answered("clear counters stpd", &done);
+    assert_eq!(cleared.output, "The counters are zero.\n");
+    assert_eq!(cleared.request, json!({"request": "clear-stpd-counters"}));
+    let checked = answered("clear stpd s0 ports all protocol-migration --json", &done);
+    assert_eq!(checked.output, "{\n  \"done\": true\n}\n");
+    let recovered = Response::Ok(Reply::StpdRecovered {
+        ports: vec![PortNo::new(1).unwrap()],
+    });
+    let recovered = answered("clear stpd s0 ports 1-3 bpdu-guard", &recovered);
+    assert_eq!(recovered.output, "Open to spanning tree again: 1.\n");
+    assert_eq!(
+        recovered.request,
+        json!({"request": "recover-stpd-ports", "stpd": "s0", "ports": "1-3"})
+    );
 }

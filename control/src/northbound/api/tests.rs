@@ -12,6 +12,7 @@ use serde_json::{from_str, from_value, json, to_value};
 use super::*;
 
 mod modules;
+mod stpd;
 
 fn request(text: &str) -> Result<Request, String> {
     from_str(text).map_err(|e| e.to_string())
@@ -82,7 +83,8 @@ fn requests_on_the_wire() {
             json!({"request": "clear-hardware"}),
         ),
     ];
-    for (request, wire) in cases.into_iter().chain(modules::requests()) {
+    let more = modules::requests().into_iter().chain(stpd::requests());
+    for (request, wire) in cases.into_iter().chain(more) {
         assert_eq!(to_value(&request).unwrap(), wire);
         assert_eq!(from_value::<Request>(wire).unwrap(), request);
     }
@@ -120,6 +122,18 @@ fn wrong_requests_are_refused_with_the_reason() {
             "unknown variant `other`",
         ),
         (r#"{"request":"reboot"}"#, "unknown variant `reboot`"),
+        (
+            r#"{"request":"show-stpd","port":1}"#,
+            "unknown field `port`",
+        ),
+        (
+            r#"{"request":"show-stpd","stpd":"0"}"#,
+            "no STP domain name",
+        ),
+        (
+            r#"{"request":"recover-stpd-ports","stpd":"s0"}"#,
+            "missing field `ports`",
+        ),
         (r#"{"port":1}"#, "missing field `request`"),
         (
             r#"{"request":"show-ports","port":0}"#,
