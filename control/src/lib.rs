@@ -20,3 +20,4 @@ pub mod northbound;
 pub mod offload;
 pub mod packet_socket;
 pub mod run;
+pub mod system_mac;

@@ -1,6 +1,7 @@
 //! The master: configuration and interfaces in, hardware out. One value owns all state; every event is a call.
 
 mod reconfigure;
+mod stp;
 mod takeover;
 mod upkeep;
 
@@ -28,11 +29,17 @@ use hitless_proto::{
         table::Slot,
     },
     config::{Config, ConfigBank, PortConfig},
+    stpd::Stpds,
     switch::{self, PortDevice},
     time::Epoch,
 };
-use hitless_wire::control::{self, Protocol};
+use hitless_wire::{
+    bpdu::PVST_DESTINATION,
+    control::{self, Protocol},
+    ether::{self, Tci},
+};
 use std::{collections::BTreeMap, path::PathBuf, sync::atomic::Ordering, time::Instant};
+use stp::Speech;
 use tracing::{debug, error, info, warn};
 
 /// A port as it is now.
@@ -63,7 +70,9 @@ pub struct Master {
     pub learning: Learning<'static>,
     /// The ports.
     pub ports: BTreeMap<PortNo, PortState>,
-    /// Control frames since the start; no protocol takes them yet.
+    /// The spanning tree domains.
+    pub stp: Stpds,
+    /// Control frames since the start.
     pub control_frames: ControlFrames,
     /// Which master of this hardware this one is.
     pub generation: u64,
@@ -81,6 +90,9 @@ pub struct Master {
     /// The ports that are enabled in the configuration.
     enabled: PortSet,
     epoch: Epoch,
+    /// Tenths of a second, for the domains' turns.
+    beat: u32,
+    speech: Speech,
     age_from: Slot,
     audit_from: Slot,
     audit_vlan: u32,
@@ -253,18 +265,21 @@ impl Master {
     /// for [`Master::open`], which comes when the standby knows of it (design invariant 4).
     fn apply(&mut self) {
         let up = self.up_ports();
-        self.vlans = wanted_vlans(&self.config, &up);
+        self.tell_stp(&up);
+        self.vlans = wanted_vlans(&self.config, &up, &self.stp);
         self.program_vlans(true);
         self.detach_unused();
         self.attach_ports();
         self.program_ports();
         let now_up = self.up_ports();
         if now_up != up {
-            self.vlans = wanted_vlans(&self.config, &now_up);
+            self.tell_stp(&now_up);
+            self.vlans = wanted_vlans(&self.config, &now_up, &self.stp);
         }
         self.tables_changed = true;
         self.opening = true;
         self.flush_down_ports();
+        self.follow_stp();
     }
 
     /// Whether something that opens waits for [`Master::open`].
@@ -277,6 +292,7 @@ impl Master {
     pub fn open(&mut self) {
         self.opening = false;
         self.program_vlans(false);
+        self.speak_up();
     }
 
     /// The ports on which frames can pass.
@@ -508,10 +524,21 @@ impl Master {
         }
     }
 
-    /// Takes a control frame.
+    /// Takes a control frame. What follows from some of them is done by [`Master::follow_stp`].
     pub fn on_control_frame(&mut self, header: &PuntHeader, frame: &[u8]) {
         let protocol = control::classify(frame);
         *self.control_frames.entry(protocol).or_default() += 1;
+        let is_pvst =
+            || ether::Header::parse(frame).is_ok_and(|h| h.destination == PVST_DESTINATION);
+        if let Some(port) = PortNo::new(header.port)
+            && (protocol == Protocol::Stp || is_pvst())
+        {
+            let tag = (header.tagged != 0).then_some(Tci(header.tci));
+            if let Err(why) = self.stp.on_frame(port, tag, frame) {
+                debug!(%port, "BPDU: {why}");
+            }
+            return;
+        }
         debug!(
             port = header.port,
             tagged = header.tagged != 0,
@@ -566,9 +593,9 @@ fn vlan_effect(change: &Change<u32, VlanEntry>) -> Effect<VlanEntry> {
 }
 
 /// VLANS by VLAN id, with nothing for those that are not configured.
-fn wanted_vlans(config: &Config, up: &PortSet) -> Vec<VlanEntry> {
+fn wanted_vlans(config: &Config, up: &PortSet, stp: &Stpds) -> Vec<VlanEntry> {
     let mut entries = vec![VlanEntry::default(); ENTRIES as usize];
-    for (vlan, entry) in switch::vlan_entries(config, up, |_| None) {
+    for (vlan, entry) in switch::vlan_entries(config, up, |vlan| stp.overlay(vlan)) {
         entries[usize::from(vlan.get())] = entry;
     }
     entries

@@ -27,13 +27,19 @@ use tracing::{error, info, warn};
 
 /// Learning events handled before anything else gets its turn.
 const LEARN_BATCH: usize = 16_384;
-/// Control frames handled before anything else gets its turn.
+/// Control frames handled before what follows from them is done.
 const PUNT_BATCH: usize = 64;
+/// Batches handled before anything else gets its turn: all that the ring holds.
+const PUNT_BATCHES: usize = 8;
+/// The turn that everything else gets then.
+const PUNT_PAUSE: Duration = Duration::from_millis(1);
 /// Between two looks at the LEARN ring while sources keep coming.
 const LEARN_PAUSE: Duration = Duration::from_millis(1);
 /// Looks that find nothing before the master lets the data path wake it.
 const IDLE_LOOKS: u32 = 20;
 
+/// Milliseconds between two turns of spanning tree domains, each of which has one in ten.
+const STP_BEAT_MS: u32 = 100;
 /// Seconds between two self-tests.
 const DIAGNOSTIC_SECONDS: u32 = 10;
 /// Time that a failover which was asked for waits for the standby to acknowledge everything.
@@ -89,6 +95,8 @@ pub async fn run(
     let mut terminate = signal(SignalKind::terminate()).context("catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("catch SIGINT")?;
     let mut pulse = Pulse::default();
+    let mut stp_beats = None;
+    let mut more_punts = None;
     let mut disk = Disk::default();
     disk.look(&master);
     let mut diagnostics = Diagnostics::default();
@@ -96,6 +104,7 @@ pub async fn run(
 
     loop {
         pulse.follow(module, &master.config.msm_failover);
+        follow_beats(&mut stp_beats, &master);
         tasks::set_level(master.config.msm_failover.sys_recovery_level);
         primary.checkpoint(&mut master, module.now_ms());
         primary.write(&mut master);
@@ -119,6 +128,7 @@ pub async fn run(
                     next = self_test(&mut diagnostics, &mut primary, &mut master);
                 }
             }
+            () = tick(&mut stp_beats) => master.on_stp_beat(),
             Some(change) = links.next() => {
                 if let Err(e) = master.on_link_change(change).await {
                     error!("{e:#}");
@@ -151,7 +161,10 @@ pub async fn run(
                     next = self_test(&mut diagnostics, &mut primary, &mut master);
                 }
             }
-            () = punts.rung() => take_punts(module, &mut master, &mut punts),
+            () = punts_wait(&mut punts, more_punts) => {
+                let more = take_punts(module, &mut master, &mut punts);
+                more_punts = more.then(|| Instant::now() + PUNT_PAUSE);
+            }
             // What is not yet known to be known would be learned anew.
             () = learning.due(), if !master.learning.is_settling() => learning.look(&mut master),
             () = tokio::task::yield_now(), if steps => {
@@ -293,6 +306,13 @@ impl Pulse {
     }
 }
 
+/// Beats for spanning tree while there is any.
+fn follow_beats(beats: &mut Option<Interval>, master: &Master) {
+    if master.runs_stp() != beats.is_some() {
+        *beats = master.runs_stp().then(|| beat(STP_BEAT_MS));
+    }
+}
+
 fn beat(ms: u32) -> Interval {
     let mut beat = interval(Duration::from_millis(ms.into()));
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -406,8 +426,17 @@ async fn answer_either(
     }
 }
 
-fn take_punts(module: &Module, master: &mut Master, ring: &mut Ring) {
-    loop {
+/// Waits for control frames, or gives everybody else a turn if there are more than can be taken at once.
+async fn punts_wait(ring: &mut Ring, more: Option<Instant>) {
+    match more {
+        Some(when) => sleep_until(when).await,
+        None => ring.rung().await,
+    }
+}
+
+/// Takes control frames and acts on them; whether there may be more.
+fn take_punts(module: &Module, master: &mut Master, ring: &mut Ring) -> bool {
+    for _ in 0..PUNT_BATCHES {
         let taken = ring.drain(PUNT_BATCH, |record| {
             if let Some((header, frame)) = punt(record) {
                 // Dropped, and counted there, if two masters have died of it.
@@ -419,10 +448,12 @@ fn take_punts(module: &Module, master: &mut Master, ring: &mut Ring) {
                 });
             }
         });
+        master.follow_stp();
         if taken < PUNT_BATCH {
-            return;
+            return false;
         }
     }
+    true
 }
 
 /// What a test takes for a frame that breaks a parser.

@@ -151,6 +151,11 @@ impl Master {
         if old.ports != self.config.ports {
             self.follow_ports(&old.ports).await?;
         }
+        if (&old.stpds, &old.vlans, &old.ports)
+            != (&self.config.stpds, &self.config.vlans, &self.config.ports)
+        {
+            self.configure_stp();
+        }
         let members = |config: &Config| -> Vec<_> {
             let ports = config.ports.iter();
             let of = |(port, config): (&PortNo, &PortConfig)| {

@@ -1,6 +1,8 @@
 //! How a master begins: as the first one, or in the place of one that was lost.
 
-use super::{ControlFrames, Master, PortState, Rollback, enabled, quieten, rules, wanted_vlans};
+use super::{
+    ControlFrames, Master, PortState, Rollback, enabled, quieten, rules, stp::Speech, wanted_vlans,
+};
 use crate::{
     hw::{Hardware, Hook, Opened, pins::SwitchDir, shadow_memory},
     netlink::Netlink,
@@ -8,7 +10,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use hitless_common::{
-    PortNo,
+    Mac, PortNo,
     map::{meta::owner, ports::flag, vlans::PortSet},
 };
 use hitless_ha::slot::ModuleSlot;
@@ -19,10 +21,12 @@ use hitless_proto::{
         shadow::Replica,
         table::Slot,
     },
-    config::{Config, ConfigBank},
+    config::{Config, ConfigBank, StpdName},
+    stpd::{SavedStpd, Stpds},
     time::Epoch,
 };
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::atomic::Ordering,
     time::{Duration, Instant},
@@ -44,6 +48,10 @@ pub struct Boot {
     pub unsaved: bool,
     /// What is gone back to unless the configuration is confirmed.
     pub rollback: Option<Rollback>,
+    /// The switch's run directory.
+    pub run_dir: PathBuf,
+    /// The spanning tree of the last master, if that is to be gone on with.
+    pub stp: Option<BTreeMap<StpdName, SavedStpd>>,
     /// The switch's directory, and with it mastership.
     pub dir: SwitchDir,
     /// The hardware, if it was opened ahead of time.
@@ -82,7 +90,8 @@ impl Master {
         };
         hardware.meta.owner().store(owner, Ordering::Relaxed);
 
-        let vlans = wanted_vlans(&config, &PortSet::EMPTY);
+        let stp = Stpds::new(Mac::ZERO, epoch);
+        let vlans = wanted_vlans(&config, &PortSet::EMPTY, &stp);
         let rules = rules(&config, &hardware);
         let cells =
             cells::Hardware::new(hardware.fdb).map_err(|e| anyhow::anyhow!("FDB: {e:?}"))?;
@@ -117,6 +126,7 @@ impl Master {
             hardware,
             learning,
             ports,
+            stp,
             control_frames: ControlFrames::new(),
             generation,
             repaired: 0,
@@ -127,6 +137,8 @@ impl Master {
             vlans,
             enabled,
             epoch,
+            beat: 0,
+            speech: Speech::default(),
             age_from: Slot::START,
             audit_from: Slot::START,
             audit_vlan: 0,
@@ -144,6 +156,7 @@ impl Master {
         for device in devices {
             master.note_device(device).await;
         }
+        master.begin_stp(&boot.run_dir, boot.stp);
         master.apply();
         // Nobody is there yet who would have to know first.
         master.open();

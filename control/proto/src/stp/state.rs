@@ -2,6 +2,7 @@
 
 use super::params::{BridgeConfig, Link, PointToPoint, PortConfig};
 use super::vector::{PortId, PriorityVector, Times};
+use core::fmt;
 use hitless_common::PortNo;
 use hitless_wire::bpdu::Bpdu;
 
@@ -23,6 +24,18 @@ pub enum Role {
     Backup,
 }
 
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Disabled => "disabled",
+            Self::Root => "root",
+            Self::Designated => "designated",
+            Self::Alternate => "alternate",
+            Self::Backup => "backup",
+        })
+    }
+}
+
 /// What a port does with frames (17.7, table 17-1 of port states).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Opening {
@@ -33,6 +46,16 @@ pub enum Opening {
     Learning,
     /// Learns and forwards.
     Forwarding,
+}
+
+impl fmt::Display for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Discarding => "discarding",
+            Self::Learning => "learning",
+            Self::Forwarding => "forwarding",
+        })
+    }
 }
 
 /// infoIs (17.19.10).
