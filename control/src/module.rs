@@ -192,7 +192,7 @@ impl Module {
             StateFrom::Checkpoint => database.fdb.take(),
             StateFrom::Hardware | StateFrom::Nothing => None,
         };
-        boot.stp = (verdict.state == StateFrom::Checkpoint).then(|| database.take_stp());
+        boot.stp = None;
         boot.flush = verdict.state == StateFrom::Nothing;
         boot.reset_links = boot.config.msm_failover.link_action == LinkAction::TakeLinksDown;
         if let Some(NotHitless::Stale { .. }) = verdict.not_hitless {
