@@ -31,8 +31,8 @@ pub(super) struct Domain {
     name: StpdName,
     /// Times, numbers and what else stands for itself; the ports are those that could have settings.
     config: StpdConfig,
-    /// The VLANs that it takes if no other has, and the one that carries its BPDUs.
-    vlans: BTreeSet<VlanId>,
+    /// The VLANs that it takes if no other has them, a bit each, and the one that carries its BPDUs.
+    vlans: u8,
     tag: Option<usize>,
     /// How what breaks a rule is mended.
     mend: u8,
@@ -94,7 +94,7 @@ fn domain() -> impl Strategy<Value = Domain> {
         option::of(encapsulation()),
         times(),
     );
-    let vlans = (btree_set(vlan_id(), 0..5), option::of(0usize..4));
+    let vlans = (any::<u8>(), option::weighted(0.8, 0usize..8));
     let ports = btree_map(port_no(), port(), 0..4);
     (name(), settings, vlans, ports, any::<u8>()).prop_map(
         |(name, settings, (vlans, tag), ports, mend)| {
@@ -125,7 +125,7 @@ fn domain() -> impl Strategy<Value = Domain> {
 }
 
 pub(super) fn domains() -> impl Strategy<Value = Vec<Domain>> {
-    vec(domain(), 0..4)
+    vec(domain(), 0..6)
 }
 
 /// The domains, valid with these VLANs and ports, which may become members of what carries BPDUs.
@@ -136,9 +136,13 @@ pub(super) fn stpds(
 ) -> BTreeMap<StpdName, StpdConfig> {
     let mut stpds = Config::factory("sw1".parse().unwrap()).stpds;
     let mut free: BTreeSet<VlanId> = vlans.keys().copied().collect();
+    let mut how = 0;
     for domain in domains {
         let mut stpd = domain.config;
-        stpd.vlans = domain.vlans.intersection(&free).copied().collect();
+        let taken = vlans.keys().enumerate();
+        let taken =
+            taken.filter(|&(i, vlan)| domain.vlans >> (i % 8) & 1 == 1 && free.contains(vlan));
+        stpd.vlans = taken.map(|(_, &vlan)| vlan).collect();
         stpd.tag = domain
             .tag
             .and_then(|i| stpd.vlans.iter().nth(i % stpd.vlans.len().max(1)).copied());
@@ -146,27 +150,25 @@ pub(super) fn stpds(
         if let Some(old) = stpds.insert(domain.name, stpd) {
             free.extend(old.vlans);
         }
-        mend(domain.name, domain.mend, &mut stpds, ports);
+        how ^= domain.mend;
     }
     let s0 = stpds.get_mut(&StpdName::S0).unwrap();
     if free.contains(&DEFAULT_VLAN) && s0.vlans.is_empty() {
         s0.vlans.insert(DEFAULT_VLAN);
     }
+    mend(how, &mut stpds, ports);
     stpds
 }
 
-/// Also the last domain may have changed the members of others.
 fn mend(
-    last: StpdName,
     how: u8,
     stpds: &mut BTreeMap<StpdName, StpdConfig>,
     ports: &mut BTreeMap<PortNo, PortConfig>,
 ) {
     use StpEncapsulation::{Dot1d, Emistp, PvstPlus};
     let mut plain = BTreeSet::new();
-    for (name, stpd) in stpds {
+    for stpd in stpds.values_mut() {
         let short = stpd.path_cost_method == CostMethod::Short;
-        stpd.enabled &= *name == last || how % 4 > 0;
         if stpd.tag.is_none() && stpd.default_encapsulation != Dot1d {
             stpd.default_encapsulation = Dot1d;
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::Document;
 use crate::config::arbitrary::{change, config};
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 proptest! {
@@ -31,6 +32,22 @@ proptest! {
     /// Scripts make them so, and operators who type them.
     #[test]
     fn the_changes_of_a_difference_can_be_made_one_by_one(from in config(), to in config()) {
+        let mut config = from.clone();
+        for change in diff(&from, &to) {
+            let next = config.changed(std::slice::from_ref(&change)).unwrap();
+            prop_assert_ne!(&next, &config, "{:?} changes nothing", change);
+            config = next;
+        }
+        prop_assert_eq!(&config, &to);
+    }
+
+    /// Configurations that have much in common, as an operator's are before and after work.
+    #[test]
+    fn the_difference_after_some_changes_can_be_made_one_by_one(from in config(), tries in vec(change(), 1..12)) {
+        let mut to = from.clone();
+        for change in tries {
+            to = to.changed(&[change]).unwrap_or(to);
+        }
         let mut config = from.clone();
         for change in diff(&from, &to) {
             let next = config.changed(std::slice::from_ref(&change)).unwrap();
