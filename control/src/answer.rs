@@ -1,6 +1,7 @@
 //! What the master answers to requests from [`crate::northbound`].
 
 mod running;
+pub mod stpd;
 
 use crate::{
     config_file::banks::Banks,

@@ -441,6 +441,15 @@ pub(super) fn counters(counters: &CountersInfo, style: Style) -> String {
         text += &table(&[Text("Protocol"), Number("Frames")], rows, style);
     }
 
+    text += "\nSpanning tree\n";
+    text += &lines(&[
+        (
+            "BPDUs of no domain",
+            counters.spanning_tree.no_domain.to_string(),
+        ),
+        ("No BPDUs", counters.spanning_tree.malformed.to_string()),
+    ]);
+
     let learning = &counters.learning;
     text += "\nLearning\n";
     text + &lines(&[

@@ -34,8 +34,8 @@ pub use reply::{
     SwitchInfo, VersionInfo, VlanInfo,
 };
 pub use stpd::{
-    StpBridgeId, StpCounters, StpInfo, StpMachines, StpPortCounts, StpRole, StpState, StpTimers,
-    StpTimes, StpTree, StpdInfo, StpdPortInfo, StpdPortSettings, StpdPortStatus,
+    StpBridgeId, StpCounters, StpInfo, StpMachines, StpNotTaken, StpPortCounts, StpRole, StpState,
+    StpTimers, StpTimes, StpTree, StpdInfo, StpdPortInfo, StpdPortSettings, StpdPortStatus,
 };
 pub use words::{Fault, LeaseState, LogLevel, ModuleRole, Privilege, UnknownWord};
 

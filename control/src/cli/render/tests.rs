@@ -8,7 +8,7 @@ use hitless_proto::config::{ConfigBank, OffloadMode};
 use super::*;
 use crate::northbound::api::{
     FdbInfo, FdbKind, LearningInfo, LinkState, ModuleInfo, ModuleRole, ModuleSlot, OffloadState,
-    PortCounterSet, SubState,
+    PortCounterSet, StpNotTaken, SubState,
 };
 
 fn port_no(number: u16) -> PortNo {
@@ -261,7 +261,11 @@ fn show_counters() {
         deferred: 4,
         ..LearningInfo::default()
     };
-    let info = CountersInfo::new(ports, no_port, control, learning);
+    let mut info = CountersInfo::new(ports, no_port, control, learning);
+    info.spanning_tree = StpNotTaken {
+        no_domain: 3,
+        malformed: 2,
+    };
     let expected = "\
 Port   Rx frames  Rx bytes  Tx frames  Tx bytes  Dropped  To control plane  Learning deferred
 1        1234567  80000000         12       720        6                 3                  4
@@ -277,6 +281,10 @@ same-port          7  1: 5, 12: 2  The destination is known behind the port that
 Control frames
 Protocol  Frames
 stp            8
+
+Spanning tree
+BPDUs of no domain:  3
+No BPDUs:            2
 
 Learning
 Learned:              100

@@ -81,10 +81,7 @@ pub(super) static COMMANDS: &[Command] = &[
     Command {
         syntax: "enable stpd <stpd:STPD> ports [<ports:PORTS> | all]",
         help: "Let ports of a domain take part in spanning tree",
-        words: &[
-            ("ports", "Only these ports of it"),
-            ("all", "All ports of the domain"),
-        ],
+        words: &[("ports", "Only these ports of it")],
         handler: |m| port_change(m, StpdPortChange::Enabled { enabled: true }),
         ..CONFIGURE
     },
@@ -99,10 +96,7 @@ pub(super) static COMMANDS: &[Command] = &[
         syntax: "disable stpd <stpd:STPD> ports [<ports:PORTS> | all]",
         help: "Let ports of a domain forward without spanning tree",
         details: "Loops through them are not broken then.",
-        words: &[
-            ("ports", "Only these ports of it"),
-            ("all", "All ports of the domain"),
-        ],
+        words: &[("ports", "Only these ports of it")],
         handler: |m| port_change(m, StpdPortChange::Enabled { enabled: false }),
         ..CONFIGURE
     },
@@ -436,7 +430,6 @@ pub(super) static COMMANDS: &[Command] = &[
         help: "Open ports again that BPDU guard has shut, or try RST BPDUs again",
         words: &[
             ("stpd", "What spanning tree remembers of ports"),
-            ("all", "All ports of the domain"),
             ("bpdu-guard", "That BPDU guard has shut them"),
             (
                 "protocol-migration",

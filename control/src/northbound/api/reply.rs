@@ -16,7 +16,7 @@ use super::module::{
     ConfigurationInfo, ConfiguredInfo, FailoverStartedInfo, LogPage, MsmCheckInfo, MsmFailoverInfo,
     SavedInfo,
 };
-use super::stpd::StpdInfo;
+use super::stpd::{StpNotTaken, StpdInfo};
 use super::words::{ModuleRole, Privilege};
 
 /// What is answered to a request that was done.
@@ -442,12 +442,15 @@ pub struct CountersInfo {
     pub reasons: Vec<ReasonInfo>,
     /// Control frames that reached the control plane since the master started, by protocol (`stp`, `edp`, …).
     pub control_frames: BTreeMap<String, u64>,
+    /// Frames to spanning tree's addresses that no domain took.
+    #[serde(default)]
+    pub spanning_tree: StpNotTaken,
     /// What became of learning events since the master started.
     pub learning: LearningInfo,
 }
 
 impl CountersInfo {
-    /// Sums up counters by port.
+    /// Sums up counters by port. Of spanning tree nothing is counted yet.
     #[must_use]
     pub fn new(
         ports: Vec<PortCounterSet>,
@@ -470,6 +473,7 @@ impl CountersInfo {
             ports,
             no_port,
             control_frames,
+            spanning_tree: StpNotTaken::default(),
             learning,
         }
     }

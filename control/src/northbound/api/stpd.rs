@@ -351,6 +351,16 @@ pub struct StpMachines {
     pub topology_change: String,
 }
 
+/// Frames to spanning tree's addresses that no domain took, since the master started or the counters were cleared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StpNotTaken {
+    /// BPDUs of no enabled domain.
+    pub no_domain: u64,
+    /// No BPDUs, and of no enabled domain by their address and tag either; the others are counted on the ports of
+    /// domains.
+    pub malformed: u64,
+}
+
 /// Frames and incidents of a port since it took part, or since its counters were cleared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StpCounters {
