@@ -45,6 +45,22 @@ impl Bridge {
         })
     }
 
+    /// A bridge that begins with these ports, all at once.
+    ///
+    /// # Errors
+    /// The first rule that the parameters break, or a port that comes twice.
+    pub fn with_ports(
+        config: BridgeConfig,
+        ports: &[(PortNo, PortConfig, Link)],
+    ) -> Result<(Self, Output), InputError> {
+        let mut bridge = Self::new(config)?;
+        for &(port, config, link) in ports {
+            bridge.add(port, config, link)?;
+        }
+        let output = bridge.finish((bridge.state.config.id(), PortId(0)));
+        Ok((bridge, output))
+    }
+
     /// State of the bridge.
     #[must_use]
     pub const fn state(&self) -> &BridgeState {
@@ -150,6 +166,11 @@ impl Bridge {
                 self.recover(i);
             }
         }
+        Ok(self.finish(root))
+    }
+
+    /// What follows from an input, root and root port having been these before.
+    fn finish(&mut self, root: (super::BridgeId, PortId)) -> Output {
         self.settle();
         let mut was = std::mem::take(&mut self.was);
         was.sort_unstable_by_key(|&(port, _)| port);
@@ -160,7 +181,7 @@ impl Bridge {
         if root != to {
             self.out.events.push(Event::Root { from: root, to });
         }
-        Ok(std::mem::take(&mut self.out))
+        std::mem::take(&mut self.out)
     }
 
     fn tick(&mut self) {

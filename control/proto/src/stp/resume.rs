@@ -5,6 +5,7 @@ use super::event::{InputError, Output};
 use super::marks::Marks;
 use super::state::{Checkpoint, InfoIs, Opening, PortState, PstState, Role, TcmState};
 use hitless_common::PortNo;
+use std::collections::BTreeMap;
 
 impl Bridge {
     /// Goes on with a bridge from its checkpoint, as if nothing had happened. `hardware` tells what each port really
@@ -36,24 +37,21 @@ impl Bridge {
         bridge.ports = checkpoint.ports;
         bridge.ports.sort_by_key(|p| p.number);
         bridge.ports.dedup_by_key(|p| p.number);
+        let mut real: BTreeMap<_, _> = bridge
+            .ports
+            .iter()
+            .map(|port| (port.number, Opening::Discarding))
+            .collect();
+        real.extend(hardware.iter().copied());
         for port in &mut bridge.ports {
-            let real = hardware.iter().find(|(number, _)| *number == port.number);
-            reconcile(
-                port,
-                real.map_or(Opening::Discarding, |(_, opening)| *opening),
-            );
+            reconcile(port, real.get(&port.number).copied().unwrap_or_default());
             refresh(port);
         }
         bridge.due = Marks::ALL;
         bridge.settle();
         // The hardware is what was before.
         bridge.was.clear();
-        let mut before = hardware.to_vec();
-        for port in &bridge.ports {
-            if !hardware.iter().any(|&(number, _)| number == port.number) {
-                before.push((port.number, Opening::Discarding));
-            }
-        }
+        let before: Vec<_> = real.into_iter().collect();
         bridge.differences(&before);
         let output = std::mem::take(&mut bridge.out);
         Ok((bridge, output))

@@ -1,27 +1,47 @@
 //! What BPDUs of a domain look like on a port, and which domain a frame is for.
 
+use super::domain::Enabled;
 use crate::config::{Config, StpEncapsulation, StpdConfig, StpdName};
-use hitless_common::{PortNo, VlanId};
+use hitless_common::PortNo;
 use hitless_wire::bpdu::{Encapsulation, PVST_DESTINATION, STP_DESTINATION};
 use hitless_wire::ether::{Header, Tci};
 use std::collections::BTreeMap;
+
+/// How a domain speaks on a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Voice {
+    own: Option<Encapsulation>,
+    plain_too: bool,
+}
+
+impl Voice {
+    /// In which encapsulations it says everything.
+    pub fn encapsulations(self) -> impl Iterator<Item = Encapsulation> {
+        let plain = self.plain_too.then_some(Encapsulation::Dot1d);
+        plain.into_iter().chain(self.own)
+    }
+}
 
 /// The domains that take BPDUs, by port and encapsulation.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Carriers(BTreeMap<(PortNo, Encapsulation), StpdName>);
 
 impl Carriers {
-    /// Those of the enabled domains of a configuration.
+    /// Those of the enabled domains of a configuration with their ports.
     ///
     /// PVST+ on the native VLAN is spoken with plain BPDUs beside its own, and both are taken; but plain ones belong to
     /// the domain that speaks nothing else, if the port is in one.
-    pub fn of(config: &Config) -> Self {
+    pub fn of(config: &Config, enabled: &[Enabled<'_>]) -> Self {
         let mut takers = BTreeMap::new();
         let mut native = Vec::new();
-        for (&name, stpd) in config.stpds.iter().filter(|(_, stpd)| stpd.enabled) {
-            for port in config.stpd_ports(stpd) {
-                let untagged = config.ports.get(&port).and_then(|port| port.untagged);
-                let Some(encapsulation) = speaks(stpd, port, untagged) else {
+        for &Enabled {
+            name,
+            stpd,
+            ref ports,
+        } in enabled
+        {
+            for &port in ports {
+                let Some(encapsulation) = encapsulation(config, stpd, port) else {
                     continue;
                 };
                 takers.insert((port, encapsulation), name);
@@ -41,18 +61,19 @@ impl Carriers {
         self.0.get(&(port, encapsulation)).copied()
     }
 
-    /// The encapsulations in which a domain speaks on a port.
-    pub fn voices(&self, port: PortNo, stpd: StpdName) -> Vec<Encapsulation> {
-        let own = self.on(port).filter(|&(_, name)| name == stpd);
-        own.map(|(encapsulation, _)| encapsulation).collect()
-    }
-
-    /// Every encapsulation on a port with the domain that takes it and speaks it.
-    fn on(&self, port: PortNo) -> impl Iterator<Item = (Encapsulation, StpdName)> + '_ {
-        self.0
-            .range((port, Encapsulation::Dot1d)..)
-            .take_while(move |((p, _), _)| *p == port)
-            .map(|(&(_, encapsulation), &name)| (encapsulation, name))
+    /// How a domain speaks on a port.
+    pub fn voice(
+        &self,
+        config: &Config,
+        (name, stpd): (StpdName, &StpdConfig),
+        port: PortNo,
+    ) -> Voice {
+        let own = encapsulation(config, stpd, port);
+        let plain = self.taker(port, Encapsulation::Dot1d) == Some(name);
+        Voice {
+            own,
+            plain_too: plain && own != Some(Encapsulation::Dot1d),
+        }
     }
 
     /// The encapsulation that a frame which is no BPDU was meant to have, by its address and tag.
@@ -70,22 +91,25 @@ impl Carriers {
                 Some(Encapsulation::PvstPlus { vlan, tagged })
             }
             (PVST_DESTINATION, None) => self
-                .on(port)
-                .map(|(encapsulation, _)| encapsulation)
+                .0
+                .range((port, Encapsulation::Dot1d)..)
+                .take_while(|((p, _), _)| *p == port)
+                .map(|(&(_, encapsulation), _)| encapsulation)
                 .find(|e| matches!(e, Encapsulation::PvstPlus { tagged: false, .. })),
             _ => None,
         }
     }
 }
 
-/// The encapsulation of a domain on a port whose native VLAN is `untagged`.
-fn speaks(stpd: &StpdConfig, port: PortNo, untagged: Option<VlanId>) -> Option<Encapsulation> {
+/// The encapsulation of a domain on a port.
+fn encapsulation(config: &Config, stpd: &StpdConfig, port: PortNo) -> Option<Encapsulation> {
     match stpd.encapsulation(port) {
         StpEncapsulation::Dot1d => Some(Encapsulation::Dot1d),
         StpEncapsulation::Emistp => stpd.tag.map(Encapsulation::Emistp),
-        StpEncapsulation::PvstPlus => stpd.tag.map(|vlan| Encapsulation::PvstPlus {
-            vlan,
-            tagged: untagged != Some(vlan),
+        StpEncapsulation::PvstPlus => stpd.tag.map(|vlan| {
+            let untagged = config.ports.get(&port).and_then(|port| port.untagged);
+            let tagged = untagged != Some(vlan);
+            Encapsulation::PvstPlus { vlan, tagged }
         }),
     }
 }

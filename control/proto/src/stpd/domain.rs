@@ -1,6 +1,6 @@
 //! One enabled domain.
 
-use super::carriers::Carriers;
+use super::carriers::{Carriers, Voice};
 use super::work::{OutFrame, Pending};
 use super::{Overlay, PortFacts, StpKey};
 use crate::config::{Config, StpdConfig, StpdName};
@@ -11,50 +11,68 @@ use crate::stp::{
 use crate::time::Epoch;
 use hitless_common::map::vlans::PortSet;
 use hitless_common::{Mac, PortNo, VlanId};
-use hitless_wire::bpdu::{Bpdu, Encapsulation, Frame, MAX_FRAME_BYTES};
+use hitless_wire::bpdu::{Bpdu, Frame, MAX_FRAME_BYTES};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Seconds after which counters of a port that changed make its record dirty.
 const COUNTERS_EVERY: u32 = 30;
 
+/// A domain that is to run.
+#[derive(Clone, Debug)]
+pub(super) struct Enabled<'c> {
+    pub name: StpdName,
+    pub stpd: &'c StpdConfig,
+    pub ports: BTreeSet<PortNo>,
+}
+
 /// What a domain is to know of one of its ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Member {
     pub config: PortConfig,
     pub link: Link,
+    /// Source of its BPDUs.
+    pub mac: Mac,
     pub voice: Voice,
 }
 
-/// How a port speaks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Voice {
-    /// From this address.
-    pub mac: Mac,
-    /// In these encapsulations.
-    pub encapsulations: Vec<Encapsulation>,
+/// What the domains of a configuration are to be.
+pub(super) struct Plan<'c> {
+    pub carriers: Carriers,
+    pub domains: BTreeMap<StpdName, (&'c StpdConfig, BTreeMap<PortNo, Member>)>,
 }
 
-/// The members of a domain.
-pub(super) fn members(
-    config: &Config,
-    (name, stpd): (StpdName, &StpdConfig),
-    ports: &BTreeMap<PortNo, PortFacts>,
-    mac: Mac,
-    carriers: &Carriers,
-) -> BTreeMap<PortNo, Member> {
-    let member = |port| {
-        let facts = ports.get(&port);
-        let member = Member {
-            config: stpd.port(port).parameters(),
-            link: facts.map_or_else(Link::default, |facts| facts.link),
-            voice: Voice {
-                mac: facts.map_or(mac, |facts| facts.mac),
-                encapsulations: carriers.voices(port, name),
-            },
+impl<'c> Plan<'c> {
+    /// That of the enabled domains of a configuration. Ports without facts have no link, and this address.
+    pub fn of(config: &'c Config, ports: &BTreeMap<PortNo, PortFacts>, mac: Mac) -> Self {
+        let enabled = config.stpds.iter().filter(|(_, stpd)| stpd.enabled);
+        let enabled: Vec<_> = enabled
+            .map(|(&name, stpd)| Enabled {
+                name,
+                stpd,
+                ports: config.stpd_ports(stpd),
+            })
+            .collect();
+        let carriers = Carriers::of(config, &enabled);
+        let plan = |Enabled {
+                        name,
+                        stpd,
+                        ports: members,
+                    }: Enabled<'c>| {
+            let member = |port| {
+                let facts = ports.get(&port);
+                let member = Member {
+                    config: stpd.port(port).parameters(),
+                    link: facts.map_or_else(Link::default, |facts| facts.link),
+                    mac: facts.map_or(mac, |facts| facts.mac),
+                    voice: carriers.voice(config, (name, stpd), port),
+                };
+                (port, member)
+            };
+            (name, (stpd, members.into_iter().map(member).collect()))
         };
-        (port, member)
-    };
-    config.stpd_ports(stpd).into_iter().map(member).collect()
+        let domains = enabled.into_iter().map(plan).collect();
+        Self { carriers, domains }
+    }
 }
 
 /// An enabled domain.
@@ -64,7 +82,7 @@ pub struct Domain {
     config: StpdConfig,
     bridge: Bridge,
     overlay: Overlay,
-    voices: BTreeMap<PortNo, Voice>,
+    voices: BTreeMap<PortNo, (Mac, Voice)>,
     turn: u32,
     /// The epoch that timers count from.
     clock: Epoch,
@@ -77,20 +95,8 @@ pub struct Domain {
 }
 
 impl Domain {
-    /// A domain without ports.
-    pub(super) fn begin(
-        name: StpdName,
-        config: &StpdConfig,
-        mac: Mac,
-        turn: u32,
-        epoch: Epoch,
-    ) -> Result<Self, InputError> {
-        let bridge = Bridge::new(config.bridge(mac))?;
-        Ok(Self::of(name, config, bridge, turn, epoch))
-    }
-
-    /// A domain with this bridge.
-    pub(super) fn of(
+    /// A domain with this bridge, all of which is to be saved.
+    pub(super) fn new(
         name: StpdName,
         config: &StpdConfig,
         bridge: Bridge,
@@ -201,7 +207,7 @@ impl Domain {
 
     /// Says how each port speaks.
     pub(super) fn set_voices(&mut self, members: &BTreeMap<PortNo, Member>) {
-        let voice = |(&port, member): (&PortNo, &Member)| (port, member.voice.clone());
+        let voice = |(&port, member): (&PortNo, &Member)| (port, (member.mac, member.voice));
         self.voices = members.iter().map(voice).collect();
     }
 
@@ -240,7 +246,7 @@ impl Domain {
         let differs = state.link != link;
         self.voices
             .entry(port)
-            .and_modify(|voice| voice.mac = facts.mac);
+            .and_modify(|(mac, _)| *mac = facts.mac);
         if differs {
             self.do_known(Input::Link { port, link }, pending);
         }
@@ -317,12 +323,12 @@ impl Domain {
     }
 
     fn send(&mut self, port: PortNo, bpdu: Bpdu, pending: &mut Pending) {
-        let Some(voice) = self.voices.get(&port) else {
+        let Some(&(source, voice)) = self.voices.get(&port) else {
             return;
         };
-        for &encapsulation in &voice.encapsulations {
+        for encapsulation in voice.encapsulations() {
             let frame = Frame {
-                source: voice.mac,
+                source,
                 encapsulation,
                 bpdu,
             };

@@ -24,9 +24,10 @@ pub use work::{FlushJob, OutFrame, Work};
 pub use crate::switch::Overlay;
 
 use crate::config::{Config, StpdConfig, StpdName};
-use crate::stp::{Input, InputError, Link};
+use crate::stp::{Bridge, Input, InputError, Link, Output};
 use crate::time::Epoch;
 use carriers::Carriers;
+use domain::{Member, Plan};
 use hitless_common::{Mac, PortNo, VlanId};
 use hitless_wire::bpdu::{Frame, FrameError};
 use hitless_wire::ether::Tci;
@@ -155,26 +156,7 @@ impl Stpds {
         config: &Config,
         ports: &BTreeMap<PortNo, PortFacts>,
     ) -> Result<(), (StpdName, InputError)> {
-        let enabled: BTreeMap<_, _> = config.stpds.iter().filter(|(_, d)| d.enabled).collect();
-        let ended: Vec<_> = self.domains.keys().copied().collect();
-        for name in ended.into_iter().filter(|name| !enabled.contains_key(name)) {
-            self.end(&name);
-        }
-        self.carriers = Carriers::of(config);
-        let mut result = Ok(());
-        for (&&name, &stpd) in &enabled {
-            let members = domain::members(config, (name, stpd), ports, self.mac, &self.carriers);
-            let followed = match self.domains.get_mut(&name) {
-                Some(domain) => domain.follow(stpd, self.mac, &members, &mut self.pending),
-                None => self.begin(name, stpd, &members),
-            };
-            if let (Err(error), Ok(())) = (followed, &result) {
-                result = Err((name, error));
-            }
-        }
-        self.index_vlans();
-        self.forget_gone_ports();
-        result
+        self.follow(Plan::of(config, ports, self.mac))
     }
 
     /// What is known of a port changed.
@@ -294,17 +276,57 @@ impl Stpds {
         Ok(())
     }
 
+    fn follow(&mut self, plan: Plan<'_>) -> Result<(), (StpdName, InputError)> {
+        let ended: Vec<_> = self.domains.keys().copied().collect();
+        for name in ended {
+            if !plan.domains.contains_key(&name) {
+                self.end(&name);
+            }
+        }
+        self.carriers = plan.carriers;
+        let mut result = Ok(());
+        for (name, (stpd, members)) in plan.domains {
+            let followed = match self.domains.get_mut(&name) {
+                Some(domain) => domain.follow(stpd, self.mac, &members, &mut self.pending),
+                None => self.begin(name, stpd, &members),
+            };
+            if let (Err(error), Ok(())) = (followed, &result) {
+                result = Err((name, error));
+            }
+        }
+        self.index_vlans();
+        self.forget_gone_ports();
+        result
+    }
+
     /// A domain that was enabled.
     fn begin(
         &mut self,
         name: StpdName,
         stpd: &StpdConfig,
-        members: &BTreeMap<PortNo, domain::Member>,
+        members: &BTreeMap<PortNo, Member>,
     ) -> Result<(), InputError> {
+        let ports = members.iter().map(|(&port, m)| (port, m.config, m.link));
+        let ports: Vec<_> = ports.collect();
+        let begun = Bridge::with_ports(stpd.bridge(self.mac), &ports)?;
+        self.run(name, stpd, begun, members);
+        Ok(())
+    }
+
+    /// A bridge runs from now on, and this is what follows.
+    fn run(
+        &mut self,
+        name: StpdName,
+        stpd: &StpdConfig,
+        (bridge, output): (Bridge, Output),
+        members: &BTreeMap<PortNo, Member>,
+    ) {
         let turn = self.free_turn();
-        let domain = Domain::begin(name, stpd, self.mac, turn, self.epoch)?;
-        let domain = self.domains.entry(name).or_insert(domain);
-        domain.follow(stpd, self.mac, members, &mut self.pending)
+        let mut domain = Domain::new(name, stpd, bridge, turn, self.epoch);
+        domain.set_voices(members);
+        domain.take(output, &mut self.pending);
+        self.pending.changed(name);
+        self.domains.insert(name, domain);
     }
 
     /// A domain that was disabled or deleted: its ports open.

@@ -1,7 +1,6 @@
 //! Another process goes on with the domains of a switch.
 
-use super::carriers::Carriers;
-use super::domain::{self, Domain, Member};
+use super::domain::{Member, Plan};
 use super::{PortFacts, Stpds};
 use crate::config::{Config, StpdConfig, StpdName};
 use crate::stp::{Bridge, Checkpoint, InputError, Opening, PortState, SavedBridge, SavedPort};
@@ -43,25 +42,19 @@ impl Stpds {
         let mut macs = saved.values().map(|saved| saved.bridge.state.config.mac);
         let mac = macs.find(|mac| mac.is_station()).unwrap_or(mac);
         let mut stpds = Self::new(mac, epoch);
-        stpds.carriers = Carriers::of(config);
-        for (&name, stpd) in config.stpds.iter().filter(|(_, stpd)| stpd.enabled) {
+        let plan = Plan::of(config, ports, mac);
+        for (&name, (stpd, members)) in &plan.domains {
             let Some(saved) = saved.remove(&name) else {
                 continue;
             };
-            let members = domain::members(config, (name, stpd), ports, mac, &stpds.carriers);
-            let checkpoint = checkpoint(&saved, stpd, mac, &members, epoch);
+            let checkpoint = checkpoint(&saved, stpd, mac, members, epoch);
             let real = real(config, stpd, &checkpoint, hardware);
             // What can not be resumed begins anew below.
-            if let Ok((bridge, output)) = Bridge::resume(checkpoint, &real) {
-                let turn = stpds.free_turn();
-                let mut domain = Domain::of(name, stpd, bridge, turn, epoch);
-                domain.set_voices(&members);
-                domain.take(output, &mut stpds.pending);
-                stpds.domains.insert(name, domain);
-                stpds.pending.changed(name);
+            if let Ok(resumed) = Bridge::resume(checkpoint, &real) {
+                stpds.run(name, stpd, resumed, members);
             }
         }
-        let followed = stpds.configure(config, ports);
+        let followed = stpds.follow(plan);
         (stpds, followed)
     }
 }
