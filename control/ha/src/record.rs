@@ -13,7 +13,7 @@ mod vlan;
 pub use config::ConfigRecord;
 pub use fdb::FdbRecord;
 pub use port::PortRecord;
-pub use stp::{COUNTERS_OF_A_PORT, DomainName, StpKey, StpRecord, TimesOctets, VectorOctets};
+pub use stp::{COUNTERS_OF_A_PORT, DomainName, HELD, StpKey, StpRecord, TimesOctets, VectorOctets};
 pub use vlan::VlanRecord;
 
 use crate::digest;

@@ -1,5 +1,9 @@
 //! Between what a master holds and the records of the checkpoint.
 
+mod stp;
+
+pub(super) use stp::{saved_bridge, saved_port, stp_bridge_record, stp_port_record};
+
 use crate::{
     master::{Master, PortState},
     offload::Offload,

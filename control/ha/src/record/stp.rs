@@ -15,6 +15,9 @@ pub type TimesOctets = [u8; 8];
 /// How many counters a port has.
 pub const COUNTERS_OF_A_PORT: usize = stp_names::COUNTERS.len();
 
+/// Instead of the epoch in which a timer ends: it is held.
+pub const HELD: u32 = u32::MAX;
+
 /// The name of a spanning tree domain: 1 to 32 octets of UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DomainName {
@@ -80,7 +83,7 @@ pub struct StpRecord {
     pub root_times: TimesOctets,
     /// Of a bridge: topology changes detected or heard of.
     pub topology_changes: u32,
-    /// Of a bridge: the epoch of the last of them; 0 for none.
+    /// Of a bridge: the epoch of the last of them, or of its beginning.
     pub topology_change_at: u32,
     /// Of a port: the speed of its link in Mbit/s; 0 if unknown.
     pub mbps: u32,
@@ -114,7 +117,8 @@ pub struct StpRecord {
     pub role: u8,
     /// Of a port: a code of [`stp_names::ROLE`].
     pub selected_role: u8,
-    /// Of a port: the epoch in which edgeDelayWhile (17.17.1) ends; 0 if it does not run, here as below.
+    /// Of a port: the epoch in which edgeDelayWhile (17.17.1) ends; 0 if it does not run, [`HELD`] if the state of the
+    /// port holds it at its full value, here as below.
     pub edge_delay: u32,
     /// Of a port: the end of fdWhile (17.17.2).
     pub fd: u32,
