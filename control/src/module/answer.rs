@@ -110,7 +110,8 @@ fn own_status(module: &Module, primary: &Primary, master: &Master) -> ModuleStat
         Subsystem::Ports => master.ports.len() as u64,
         Subsystem::Vlans => master.config.vlans.len() as u64,
         Subsystem::Fdb => master.learning.table().len().into(),
-        Subsystem::Stp | Subsystem::Module => 0,
+        Subsystem::Stp => master.stp.all_keys().len() as u64,
+        Subsystem::Module => 0,
     };
     ModuleStatus {
         present: true,

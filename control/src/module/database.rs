@@ -1,6 +1,6 @@
 //! A standby's temporary database: what its master told it. It takes part in nothing until a takeover.
 
-use super::records::{copied, fdb_record};
+use super::records::{copied, fdb_record, saved_stpds};
 use crate::{
     config_file,
     hw::{Opened, shadow_memory},
@@ -16,7 +16,8 @@ use hitless_ha::{
 };
 use hitless_proto::{
     bridge::{shadow::Replica, table::Slot},
-    config::Config,
+    config::{Config, StpdName},
+    stpd::SavedStpd,
 };
 use std::{collections::BTreeMap, path::Path};
 use tracing::error;
@@ -67,6 +68,11 @@ impl Memory {
     /// What the master would go back to unless its running configuration is confirmed.
     pub const fn take_rollback(&mut self) -> Option<Rollback> {
         self.rollback.take()
+    }
+
+    /// The spanning tree domains, in the form that a new master goes on from.
+    pub fn take_stp(&mut self) -> BTreeMap<StpdName, SavedStpd> {
+        saved_stpds(std::mem::take(&mut self.stp).values())
     }
 
     /// Records of a subsystem.

@@ -119,7 +119,8 @@ impl Primary {
             Subsystem::Fdb if standby.sender.status(subsystem).current.state == SubState::Ready => {
                 master.learning.table().len().into()
             }
-            Subsystem::Fdb | Subsystem::Stp | Subsystem::Module => 0,
+            Subsystem::Stp => standby.stp.len() as u64,
+            Subsystem::Fdb | Subsystem::Module => 0,
         }
     }
 
@@ -176,6 +177,7 @@ impl Primary {
                     config: None,
                     ports: BTreeMap::new(),
                     vlans: Vec::new(),
+                    stp: BTreeMap::new(),
                     fdb_next: 0,
                     counted: (0, 0),
                     since: now,
@@ -332,7 +334,7 @@ impl Primary {
             Some(Subsystem::Config) => standby.config = None,
             Some(Subsystem::Ports) => standby.ports.clear(),
             Some(Subsystem::Vlans) => standby.vlans.clear(),
-            Some(Subsystem::Stp) => {}
+            Some(Subsystem::Stp) => return standby.bulk_stp(master, now),
             Some(Subsystem::Fdb) => return standby.bulk_fdb(master, now),
             Some(Subsystem::Module) | None => return,
         }
@@ -358,6 +360,9 @@ impl Primary {
                     );
                 }
             }
+        } else {
+            // The next standby gets everything.
+            master.stp.take_dirty();
         }
         // One that comes while another one waits has a bracket of its own; both wait for that, no longer than the first.
         if master.opening_waits() && (tables || self.opening.is_none()) {

@@ -2,7 +2,7 @@
 
 mod stp;
 
-pub(super) use stp::{saved_bridge, saved_port, stp_bridge_record, stp_port_record};
+pub(super) use stp::{saved_stpds, stp_key, stp_record, stp_records};
 
 use crate::{
     master::{Master, PortState},

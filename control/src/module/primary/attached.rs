@@ -2,7 +2,7 @@
 
 use super::super::{
     link::Link,
-    records::{config_record, fdb_record, port_record, vlan_record},
+    records::{config_record, fdb_record, port_record, stp_key, stp_record, vlan_record},
 };
 use crate::master::Master;
 use hitless_common::{
@@ -10,11 +10,14 @@ use hitless_common::{
     map::{fdb::BUCKET_ENTRIES, vlans::VlanEntry},
 };
 use hitless_ha::{
-    record::{FdbRecord, PortRecord, VlanRecord},
+    record::{FdbRecord, PortRecord, StpKey, StpRecord, VlanRecord},
     schema::Subsystem,
     sender::{FallBack, Open, Sender},
 };
-use hitless_proto::bridge::table::Slot;
+use hitless_proto::{
+    bridge::table::Slot,
+    stpd::{self, Stpds},
+};
 use std::collections::BTreeMap;
 use tracing::{debug, error};
 
@@ -29,6 +32,7 @@ pub(super) struct Attached {
     pub config: Option<u64>,
     pub ports: BTreeMap<PortNo, PortRecord>,
     pub vlans: Vec<VlanEntry>,
+    pub stp: BTreeMap<StpKey, StpRecord>,
     /// The bucket at which the bulk transfer of the FDB goes on.
     pub fdb_next: u32,
     /// Counts when the transfer of everything began.
@@ -62,11 +66,13 @@ impl Attached {
     pub fn changes(&mut self, master: &mut Master, now: u64, slots: &mut Vec<Slot>) -> bool {
         slots.clear();
         let tables = master.take_table_changes();
+        let stp = master.stp.take_dirty();
+        let more = tables || !stp.is_empty();
         if !master.learning.take_changes(slots) {
             self.sender.fall_back(FallBack::Queue);
-            return tables;
+            return more;
         }
-        if slots.is_empty() && !tables {
+        if slots.is_empty() && !more {
             return false;
         }
         let mut open = self.sender.begin(now);
@@ -79,16 +85,27 @@ impl Attached {
                 &mut self.vlans,
             );
         }
+        put_stp(&mut open, &master.stp, &mut self.stp, stp);
         if open.sends(Subsystem::Fdb) {
             for &slot in slots.iter() {
                 put_slot(&mut open, master, slot, true);
             }
         }
         open.commit();
-        tables
+        more
     }
 
-    /// Sends what has changed of all but the FDB.
+    /// Sends all of spanning tree.
+    pub fn bulk_stp(&mut self, master: &Master, now: u64) {
+        self.stp.clear();
+        let mut open = self.sender.begin(now);
+        let keys = master.stp.all_keys();
+        put_stp(&mut open, &master.stp, &mut self.stp, keys);
+        open.commit();
+        self.sender.end_bulk(now, Subsystem::Stp);
+    }
+
+    /// Sends what has changed of configuration, ports and VLANs.
     pub fn tables(&mut self, master: &Master, now: u64) {
         let mut open = self.sender.begin(now);
         put_tables(
@@ -169,6 +186,34 @@ fn put_tables(
     debug!(octets = open.len(), "tables checkpointed");
 }
 
+/// Puts of these records of spanning tree what differs from what was sent last.
+fn put_stp(
+    open: &mut Open<'_>,
+    stpds: &Stpds,
+    told: &mut BTreeMap<StpKey, StpRecord>,
+    keys: Vec<stpd::StpKey>,
+) {
+    if !open.sends(Subsystem::Stp) {
+        return;
+    }
+    for (stpd, port) in keys {
+        let Some(key) = stp_key(stpd, port) else {
+            continue;
+        };
+        let Some(new) = stp_record(stpds, (stpd, port)) else {
+            if told.remove(&key).is_some() {
+                open.delete::<StpRecord>(key);
+            }
+            continue;
+        };
+        match told.insert(key, new) {
+            Some(old) if old == new => {}
+            Some(old) => drop(open.update(&old, &new)),
+            None => drop(open.put(&new)),
+        }
+    }
+}
+
 pub(super) fn port_records(master: &Master) -> BTreeMap<PortNo, PortRecord> {
     master
         .ports
@@ -176,3 +221,6 @@ pub(super) fn port_records(master: &Master) -> BTreeMap<PortNo, PortRecord> {
         .map(|(&port, state)| (port, port_record(master, port, state)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::{
     super::{
         Module,
-        records::{config_record, fdb_record, vlan_record},
+        records::{config_record, fdb_record, stp_records, vlan_record},
     },
     Primary,
     attached::port_records,
@@ -56,6 +56,13 @@ impl Primary {
                 Some(vlan_digest(
                     master.hardware.vlans.iter().map(|(_, entry)| entry),
                 )),
+            ),
+            (
+                Subsystem::Stp,
+                stp_records(&master.stp)
+                    .map(|record| record.hash())
+                    .collect(),
+                None,
             ),
             (Subsystem::Fdb, model, Some(hardware)),
         ];

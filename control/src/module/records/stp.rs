@@ -1,6 +1,6 @@
 //! Spanning tree: bridges and ports as they are saved, and their records.
 
-use hitless_common::Mac;
+use hitless_common::{Mac, PortNo};
 use hitless_ha::{
     record::{self, COUNTERS_OF_A_PORT, DomainName, StpKey, StpRecord, TimesOctets, VectorOctets},
     schema::stp_names::flag,
@@ -10,6 +10,12 @@ use hitless_proto::stp::{
     PpmState, PriorityVector, PrtState, PrxState, PstState, Role, SavedBridge, SavedPort, TcmState,
     Times,
 };
+use hitless_proto::{
+    config::StpdName,
+    stpd::{SavedStpd, Stpds},
+};
+use std::collections::BTreeMap;
+use tracing::warn;
 
 const _: () = assert!(HELD == record::HELD, "held timers have one code");
 
@@ -102,8 +108,60 @@ const FLAGS: [(u64, Truth); flag::ALL.len()] = [
     (flag::LOOP_GUARDING, |p| &mut p.loop_guarding),
 ];
 
+/// The key of a domain's bridge or port.
+pub(in crate::module) fn stp_key(stpd: StpdName, port: Option<PortNo>) -> Option<StpKey> {
+    let domain = DomainName::new(stpd.as_str())?;
+    Some(StpKey { domain, port })
+}
+
+/// The record of a domain's bridge or port; `None` if it is no more.
+pub(in crate::module) fn stp_record(
+    stpds: &Stpds,
+    (stpd, port): (StpdName, Option<PortNo>),
+) -> Option<StpRecord> {
+    let domain = stp_key(stpd, port)?.domain;
+    match port {
+        None => Some(bridge_record(domain, &stpds.saved_bridge(&stpd)?)),
+        Some(port) => Some(port_record(domain, &stpds.saved_port(&stpd, port)?)),
+    }
+}
+
+/// The records of all domains.
+pub(in crate::module) fn stp_records(stpds: &Stpds) -> impl Iterator<Item = StpRecord> + '_ {
+    let keys = stpds.all_keys().into_iter();
+    keys.filter_map(|key| stp_record(stpds, key))
+}
+
+/// What the records say, as [`Stpds::resume`] takes it. A port whose record is not understood begins anew, and so does
+/// a domain without a bridge.
+pub(in crate::module) fn saved_stpds<'r>(
+    records: impl Iterator<Item = &'r StpRecord>,
+) -> BTreeMap<StpdName, SavedStpd> {
+    let mut stpds: BTreeMap<StpdName, (Option<SavedBridge>, Vec<SavedPort>)> = BTreeMap::new();
+    for record in records {
+        let name = record.key.domain.as_str();
+        let Ok(stpd) = name.parse() else {
+            warn!(stpd = name, "no name of a spanning tree domain: left out");
+            continue;
+        };
+        let (bridge, ports) = stpds.entry(stpd).or_default();
+        match (record.key.port, saved_port(record)) {
+            (None, _) => *bridge = Some(saved_bridge(record)),
+            (Some(_), Some(port)) => ports.push(port),
+            (Some(port), None) => {
+                warn!(%stpd, %port, "the state of the port is of a later version: it begins anew");
+            }
+        }
+    }
+    let with_bridge = stpds.into_iter().filter_map(|(stpd, (bridge, ports))| {
+        let bridge = bridge?;
+        Some((stpd, SavedStpd { bridge, ports }))
+    });
+    with_bridge.collect()
+}
+
 /// The record of a domain's bridge.
-pub(in crate::module) fn stp_bridge_record(domain: DomainName, saved: &SavedBridge) -> StpRecord {
+fn bridge_record(domain: DomainName, saved: &SavedBridge) -> StpRecord {
     let SavedBridge { state, changed_at } = saved;
     StpRecord {
         mac: state.config.mac,
@@ -116,8 +174,8 @@ pub(in crate::module) fn stp_bridge_record(domain: DomainName, saved: &SavedBrid
     }
 }
 
-/// The inverse of [`stp_bridge_record`].
-pub(in crate::module) fn saved_bridge(record: &StpRecord) -> SavedBridge {
+/// The inverse of [`bridge_record`].
+fn saved_bridge(record: &StpRecord) -> SavedBridge {
     let mut saved = SavedBridge::blank(record.mac);
     saved.state.root_priority = vector(&record.root_priority);
     saved.state.root_port_id = PortId(record.root_port);
@@ -128,7 +186,7 @@ pub(in crate::module) fn saved_bridge(record: &StpRecord) -> SavedBridge {
 }
 
 /// The record of a domain's port.
-pub(in crate::module) fn stp_port_record(domain: DomainName, saved: &SavedPort) -> StpRecord {
+fn port_record(domain: DomainName, saved: &SavedPort) -> StpRecord {
     let SavedPort {
         mut state,
         deadlines,
@@ -166,8 +224,8 @@ pub(in crate::module) fn stp_port_record(domain: DomainName, saved: &SavedPort) 
     }
 }
 
-/// The inverse of [`stp_port_record`]; `None` of a bridge, and of a port with a state that this version does not know.
-pub(in crate::module) fn saved_port(record: &StpRecord) -> Option<SavedPort> {
+/// The inverse of [`port_record`]; `None` of a bridge, and of a port with a state that this version does not know.
+fn saved_port(record: &StpRecord) -> Option<SavedPort> {
     let mut saved = SavedPort::blank(record.key.port?);
     let state = &mut saved.state;
     for (bit, truth) in FLAGS {

@@ -205,13 +205,13 @@ fn transferred(record: &StpRecord) -> StpRecord {
 proptest! {
     #[test]
     fn ports_come_back(port in any_port()) {
-        let record = stp_port_record(domain(), &port);
+        let record = port_record(domain(), &port);
         prop_assert_eq!(saved_port(&transferred(&record)), Some(port));
     }
 
     #[test]
     fn bridges_come_back(bridge in any_bridge()) {
-        let record = stp_bridge_record(domain(), &bridge);
+        let record = bridge_record(domain(), &bridge);
         prop_assert_eq!(saved_bridge(&transferred(&record)), bridge);
         prop_assert_eq!(saved_port(&record), None);
     }
@@ -219,7 +219,7 @@ proptest! {
     /// A port with a state of a later version is not guessed at.
     #[test]
     fn unknown_states_make_no_port(port in any_port(), which in 0..10, code in 6u8..) {
-        let mut record = stp_port_record(domain(), &port);
+        let mut record = port_record(domain(), &port);
         let codes = [
             &mut record.prx,
             &mut record.ppm,
