@@ -188,11 +188,10 @@ impl Module {
             boot.unsaved = !record.saved;
             boot.rollback = database.take_rollback();
         }
-        boot.fdb = match verdict.state {
-            StateFrom::Checkpoint => database.fdb.take(),
-            StateFrom::Hardware | StateFrom::Nothing => None,
+        (boot.fdb, boot.stp) = match verdict.state {
+            StateFrom::Checkpoint => (database.fdb.take(), Some(database.take_stp())),
+            StateFrom::Hardware | StateFrom::Nothing => (None, None),
         };
-        boot.stp = None;
         boot.flush = verdict.state == StateFrom::Nothing;
         boot.reset_links = boot.config.msm_failover.link_action == LinkAction::TakeLinksDown;
         if let Some(NotHitless::Stale { .. }) = verdict.not_hitless {

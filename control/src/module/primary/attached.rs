@@ -62,17 +62,16 @@ impl Attached {
         }
     }
 
-    /// Sends what has changed of everything; whether anything but the FDB had.
+    /// Sends what has changed of everything; whether tables had, see [`Master::take_table_changes`].
     pub fn changes(&mut self, master: &mut Master, now: u64, slots: &mut Vec<Slot>) -> bool {
         slots.clear();
         let tables = master.take_table_changes();
         let stp = master.stp.take_dirty();
-        let more = tables || !stp.is_empty();
         if !master.learning.take_changes(slots) {
             self.sender.fall_back(FallBack::Queue);
-            return more;
+            return tables;
         }
-        if slots.is_empty() && !more {
+        if slots.is_empty() && !tables && stp.is_empty() {
             return false;
         }
         let mut open = self.sender.begin(now);
@@ -92,10 +91,10 @@ impl Attached {
             }
         }
         open.commit();
-        more
+        tables
     }
 
-    /// Sends all of spanning tree.
+    /// Makes the bulk transfer of spanning tree, in one step.
     pub fn bulk_stp(&mut self, master: &Master, now: u64) {
         self.stp.clear();
         let mut open = self.sender.begin(now);
