@@ -209,7 +209,12 @@ fn names(dir: &Path) -> Values {
 
 #[cfg(test)]
 mod tests {
+    use hitless_proto::config::{StpEncapsulation, StpdMode, StpdName};
+    use hitless_proto::stp::CostMethod;
+
+    use super::super::fake::{Switch, answer};
     use super::*;
+    use crate::northbound::api::{StpPortCounts, StpTimes, StpdInfo};
 
     #[test]
     fn files_go_on_from_what_is_typed() {
@@ -256,5 +261,43 @@ mod tests {
         ] {
             assert!(live.values(source).is_empty());
         }
+    }
+
+    #[test]
+    fn domains_of_a_switch() {
+        let stpd = |name: &str, enabled| StpdInfo {
+            name: name.parse().unwrap(),
+            enabled,
+            mode: StpdMode::Dot1w,
+            tag: None,
+            vlans: Vec::new(),
+            default_encapsulation: StpEncapsulation::Dot1d,
+            priority: 0,
+            bridge_times: StpTimes::default(),
+            tx_hold_count: 6,
+            path_cost_method: CostMethod::Long,
+            port_counts: StpPortCounts::default(),
+            tree: None,
+            ports: Vec::new(),
+        };
+        let domains = vec![stpd("lab", false), stpd(StpdName::S0.as_str(), true)];
+        let switch = Switch::new(vec![vec![answer(Reply::Stpds(domains))]]);
+        let target = Target {
+            switch: None,
+            socket: switch.socket(),
+        };
+        let live = LiveValues::of(Some(&target), "");
+        let expected = [("lab", "dot1w, disabled"), ("s0", "dot1w, enabled")];
+        let expected = expected.map(|(name, help)| (name.to_string(), help.to_string()));
+        assert_eq!(live.values(Source::Stpds), expected);
+        // Asked once for one line.
+        assert_eq!(live.values(Source::Stpds), expected);
+        drop(live);
+        let asked = switch
+            .end(Ok(()), Vec::new(), Vec::new())
+            .requests()
+            .concat()
+            .len();
+        assert_eq!(asked, 1);
     }
 }

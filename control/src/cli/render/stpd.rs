@@ -70,7 +70,13 @@ pub(in crate::cli) fn domain(stpd: &StpdInfo) -> String {
     ]);
     let mut text = vec![
         ("STPD", stpd.name.to_string()),
-        ("Enabled", yes_no(stpd.enabled)),
+        (
+            "Enabled",
+            match (stpd.enabled, &stpd.tree) {
+                (true, None) => "yes, but it does not run: see show log".into(),
+                (enabled, _) => yes_no(enabled),
+            },
+        ),
         ("Mode", stpd.mode.to_string()),
         ("Tag (StpdID)", optional(stpd.tag)),
         (

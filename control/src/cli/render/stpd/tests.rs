@@ -320,6 +320,14 @@ Path cost method:       short
 }
 
 #[test]
+fn a_domain_that_does_not_run_says_so() {
+    let mut stpd = disabled();
+    stpd.enabled = true;
+    let text = domain(&stpd);
+    assert!(text.contains("yes, but it does not run"), "{text}");
+}
+
+#[test]
 fn show_stpd_s0_ports() {
     let expected = "\
 Port  Mode    Role        State            Cost  Flags   Designated bridge
