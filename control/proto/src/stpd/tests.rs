@@ -2,4 +2,7 @@
 //! switches with several domains, and processes that end.
 
 mod carriers;
+mod domains;
 mod net;
+mod networks;
+mod resume;

@@ -54,6 +54,8 @@ pub(super) struct Switch {
     /// What the standby has, by key.
     pub bridges: BTreeMap<StpdName, crate::stp::SavedBridge>,
     pub ports: BTreeMap<(StpdName, PortNo), crate::stp::SavedPort>,
+    /// What the ports of each domain did before.
+    overlays: BTreeMap<StpdName, Overlay>,
     /// What happened.
     pub events: Vec<(StpdName, crate::stp::Event)>,
     pub flushed: Vec<FlushJob>,
@@ -75,6 +77,7 @@ impl Switch {
             beat: 0,
             bridges: BTreeMap::new(),
             ports: BTreeMap::new(),
+            overlays: BTreeMap::new(),
             events: Vec::new(),
             flushed: Vec::new(),
             sent: Vec::new(),
@@ -139,6 +142,23 @@ impl Switch {
             return;
         };
         let work = stpds.take_work();
+        let now: BTreeMap<_, _> = stpds.domains().map(|d| (*d.name(), *d.overlay())).collect();
+        for name in now.keys().chain(self.overlays.keys()) {
+            let (old, new) = (self.overlays.get(name), now.get(name));
+            assert!(
+                old == new || work.changed.contains(name),
+                "{name}: {old:?} {new:?}"
+            );
+            if let (Some(old), Some(new)) = (old, new) {
+                let opened = new.learning.without(&old.learning).is_empty()
+                    && new.forwarding.without(&old.forwarding).is_empty()
+                    && old.ports.without(&new.ports).is_empty();
+                assert!(opened || work.sync, "{name} opens without the standby");
+            } else if old.is_some() {
+                assert!(work.sync, "{name} ends without the standby");
+            }
+        }
+        self.overlays = now;
         for (name, number) in stpds.take_dirty() {
             match number {
                 None => match stpds.saved_bridge(&name) {
@@ -156,6 +176,48 @@ impl Switch {
         self.events.extend(work.events);
         self.flushed.extend(work.flush);
         self.sent.extend(work.frames);
+    }
+
+    /// What holds at any time: the domains are as configured, and the standby has what there is.
+    pub fn check(&self) {
+        let stpds = self.stpds();
+        let enabled = self.config.stpds.iter().filter(|(_, stpd)| stpd.enabled);
+        let names: Vec<_> = enabled.clone().map(|(&name, _)| name).collect();
+        assert!(stpds.domains().map(|d| *d.name()).eq(names));
+        for (name, stpd) in enabled {
+            let domain = stpds.domain(name).unwrap();
+            let bridge = domain.bridge();
+            assert_eq!(bridge.state().config, stpd.bridge(stpds.mac()));
+            let ports: Vec<_> = bridge.ports().iter().map(|p| p.number).collect();
+            assert!(self.config.stpd_ports(stpd).into_iter().eq(ports));
+            for port in bridge.ports() {
+                assert_eq!(port.config, stpd.port(port.number).parameters());
+                assert_eq!(port.link, self.facts[&port.number].link);
+            }
+        }
+        for &id in self.config.vlans.keys() {
+            let stpd = self.config.stpd_of(id).filter(|(_, stpd)| stpd.enabled);
+            let overlay = stpds.overlay(id);
+            assert_eq!(overlay.is_some(), stpd.is_some(), "VLAN {id}");
+            if let Some(overlay) = overlay {
+                assert!(overlay.fallback.without(&overlay.forwarding).is_empty());
+                assert!(overlay.forwarding.without(&overlay.learning).is_empty());
+                assert!(overlay.learning.without(&overlay.ports).is_empty());
+            }
+        }
+        assert_eq!(self.vlans, self.wanted());
+        let keys = stpds.all_keys();
+        assert_eq!(keys.len(), self.bridges.len() + self.ports.len());
+        for (name, number) in keys {
+            let Some(number) = number else {
+                assert_eq!(stpds.saved_bridge(&name), self.bridges.get(&name).copied());
+                continue;
+            };
+            let live = stpds.saved_port(&name, number).unwrap();
+            let mut saved = self.ports[&(name, number)];
+            saved.state.counters = live.state.counters;
+            assert_eq!(live, saved, "{name} port {number}");
+        }
     }
 
     /// What the standby has, as it goes on with it.
@@ -182,6 +244,7 @@ impl Switch {
         result.unwrap();
         self.stpds = Some(stpds);
         self.work();
+        self.check();
     }
 }
 
@@ -246,7 +309,9 @@ impl Net {
     /// Wires through which frames of a VLAN pass in both directions.
     pub fn passing(&self, vlan: VlanId) -> Vec<usize> {
         let passes = |(s, number): &(usize, PortNo)| {
-            self.switches[*s].vlans[&vlan].forwarding.has(number.get())
+            let switch = &self.switches[*s];
+            let forwarding = switch.vlans[&vlan].forwarding;
+            switch.facts[number].link.up && forwarding.has(number.get())
         };
         let wires = self.wires.iter().enumerate();
         wires
