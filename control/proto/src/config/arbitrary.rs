@@ -189,7 +189,7 @@ fn vlans() -> impl Strategy<Value = BTreeMap<VlanId, VlanConfig>> {
 }
 
 /// Any configuration of the switch sw1.
-pub(super) fn config() -> impl Strategy<Value = Config> {
+pub(crate) fn config() -> impl Strategy<Value = Config> {
     vlans().prop_flat_map(|vlans| {
         let ids: Vec<VlanId> = vlans.keys().copied().collect();
         let entries = btree_map((select(ids.clone()), mac()), option::of(port_no()), 0..6);

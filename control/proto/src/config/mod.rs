@@ -10,7 +10,7 @@
 
 mod apply;
 #[cfg(test)]
-mod arbitrary;
+pub(crate) mod arbitrary;
 mod bank;
 mod bounded;
 mod change;
