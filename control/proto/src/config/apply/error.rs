@@ -211,6 +211,25 @@ fn advice(rule: &Rule) -> String {
                 "; give port {other} another device, or remove it with `unconfigure ports {other}`"
             )
         }
+        Rule::TagOutsideStpd(tag) => {
+            format!("; `configure stpd <stpd> add vlan {tag}` makes it one of them")
+        }
+        Rule::NoCarrier { .. } => {
+            "; `configure stpd <stpd> tag <vlan-id>` says which, and `configure stpd <stpd> default-encapsulation \
+             dot1d` does without"
+                .into()
+        }
+        Rule::MoreThanPvst { .. } => "; let the others go with `configure stpd <stpd> delete vlan \
+                                      <vlan>`"
+            .into(),
+        Rule::NotCarried { port, tag } => format!(
+            "; make it one with `configure vlan {tag} add ports {port} tagged`, or let the port take no part with \
+             `disable stpd <stpd> ports {port}`"
+        ),
+        Rule::TwoPlainStpds { port, other } => format!(
+            "; give it another encapsulation with `configure stpd <stpd> ports {port} mode emistp`, or let it take no \
+             part in one of them with `disable stpd {other} ports {port}`"
+        ),
         _ => String::new(),
     }
 }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 mod effects;
+mod stpd;
 
 fn config(document: Value) -> Config {
     let document: Document = serde_json::from_value(document).unwrap();

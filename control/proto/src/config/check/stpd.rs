@@ -206,6 +206,7 @@ impl Checker {
         };
         if !domain.stpd.vlans.contains(&tag) {
             self.refuse(at, Rule::TagOutsideStpd(tag));
+            return;
         }
         domain.stpd.tag = Some(tag);
     }

@@ -78,13 +78,16 @@ pub(super) fn disable(from: &Config, to: &Config, draft: &mut Draft) -> Vec<Conf
         to.vlans.contains_key(&DEFAULT_VLAN) && !draft.vlans.contains_key(&DEFAULT_VLAN);
     let mut changes = Vec::new();
     for (&name, old) in &mut draft.stpds {
-        let was = from.stpds.get(&name).is_some_and(|stpd| stpd.enabled);
-        let Some(new) = to.stpds.get(&name).filter(|_| was) else {
+        let was = from.stpds.get(&name).filter(|was| was.enabled);
+        let (Some(was), Some(new)) = (was, to.stpds.get(&name)) else {
             continue;
         };
         // It comes to s0 when it is made.
         let crowded = name == StpdName::S0 && new_default && uses_pvst(old);
-        if !new.enabled || crowded || !has_a_way(old, &draft.ports, new, &to.ports) {
+        // The draft may have lost the tag with its VLAN.
+        let same_carrier = was.tag == new.tag && old.tag == new.tag;
+        if !new.enabled || crowded || !same_carrier || !has_a_way(old, &draft.ports, new, &to.ports)
+        {
             old.enabled = false;
             changes.push(enabled(name, false));
         }
@@ -107,7 +110,7 @@ fn has_a_way(
     new: &StpdConfig,
     new_ports: &BTreeMap<PortNo, PortConfig>,
 ) -> bool {
-    if old.tag != new.tag || old.default_encapsulation != new.default_encapsulation {
+    if old.default_encapsulation != new.default_encapsulation {
         return false;
     }
     let there = members(old_ports, old);

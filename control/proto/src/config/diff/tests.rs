@@ -98,3 +98,46 @@ fn commands_are_few_and_in_order() {
     ]);
     assert_eq!(serde_json::to_value(&changes).unwrap(), wanted);
 }
+
+fn with_stpds(ports: serde_json::Value, stpds: serde_json::Value) -> Config {
+    let document: Document = serde_json::from_value(serde_json::json!({
+        "switch": "sw1", "vlans": [{"id": 1}, {"id": 10}, {"id": 20}], "ports": ports, "stpds": stpds,
+    }))
+    .unwrap();
+    document.check().unwrap()
+}
+
+/// What an operator does to a domain at work leaves it at work; only what carries its BPDUs does not change under it.
+#[test]
+fn a_domain_is_disabled_only_where_there_is_no_other_way() {
+    let json = |changes: &[ConfigChange]| serde_json::to_value(changes).unwrap();
+    let one = serde_json::json!([{"port": 1, "device": "eth1", "tagged": [10, 20]}]);
+    let two = serde_json::json!([
+        {"port": 1, "device": "eth1", "tagged": [10, 20]},
+        {"port": 2, "device": "eth2", "tagged": [10, 20]},
+    ]);
+    let a = serde_json::json!([{"name": "a", "enabled": true, "vlans": [10, 20], "tag": 20}]);
+    let other = serde_json::json!([{"name": "a", "enabled": true, "vlans": [10, 20], "tag": 10}]);
+
+    let (from, to) = (with_stpds(one, a.clone()), with_stpds(two.clone(), a));
+    let join = |vlan| serde_json::json!({"vlan": {"vlan": vlan, "change": {"add-ports": {"ports": "2", "tagging": "tagged"}}}});
+    let wanted =
+        serde_json::json!([{"port-device": {"port": 2, "device": "eth2"}}, join(20), join(10)]);
+    assert_eq!(json(&diff(&from, &to)), wanted);
+    let leave = |vlan| serde_json::json!({"vlan": {"vlan": vlan, "change": {"delete-ports": {"ports": "2"}}}});
+    let mut gone = to.clone();
+    gone.ports.values_mut().last().unwrap().tagged.clear();
+    assert_eq!(
+        json(&diff(&to, &gone)),
+        serde_json::json!([leave(10), leave(20)])
+    );
+
+    let of =
+        |change: serde_json::Value| serde_json::json!({"stpd": {"stpd": "a", "change": change}});
+    let wanted = serde_json::json!([
+        of(serde_json::json!({"enabled": {"enabled": false}})),
+        of(serde_json::json!({"tag": {"tag": 10}})),
+        of(serde_json::json!({"enabled": {"enabled": true}})),
+    ]);
+    assert_eq!(json(&diff(&to, &with_stpds(two, other))), wanted);
+}
