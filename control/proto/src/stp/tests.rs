@@ -8,4 +8,5 @@ mod guards;
 mod machines;
 mod net;
 mod networks;
+mod transitions;
 mod tree;
