@@ -1,7 +1,8 @@
 //! The pipeline: port, VLAN, learning, destination.
 
 use crate::{
-    control, egress, fdb, learn, maps,
+    control::{self, Claim},
+    egress, fdb, learn, maps,
     packet::{Header, Packet, Rest},
     vlan::{self, Admitted},
 };
@@ -45,10 +46,7 @@ pub fn forward<P: Packet>(packet: &mut P) -> P::Action {
     };
     let admitted = match admit(port, &header) {
         Ok(admitted) => admitted,
-        Err(_) if control::between_neighbours(header.dst) => {
-            return packet.rest(port, &header, Rest::Take);
-        }
-        Err(reason) => return drop(packet, from, from, reason),
+        Err(reason) => return refuse(packet, port, &header, reason),
     };
 
     // Both places are computed before either is read: the two cache misses of a large table overlap.
@@ -60,23 +58,14 @@ pub fn forward<P: Packet>(packet: &mut P) -> P::Action {
         // Only a table without buckets has no place, and the loader makes none.
         return packet.rest(port, &header, Rest::Spread(admitted));
     };
-    // Only members learn, and a member that is let in here forwards: a port that the lease stops learns nothing.
-    let learning = &admitted.vlan.learning;
-    match source.find() {
-        Some(found) if found.flags & fdb_flag::BLACKHOLE != 0 => {
-            return drop(packet, from, from, DropReason::Blackhole);
-        }
-        Some(found) if found.port == from => stamp(&found),
-        Some(found) if found.flags & fdb_flag::STATIC == 0 && learning.has(from) => {
-            learn::report(source_key.0, from, 1);
-        }
-        // A station that is configured elsewhere: it stays there.
-        Some(_) => {}
-        None if header.src & GROUP_BIT == 0 && header.src != 0 && learning.has(from) => {
-            learn::report(source_key.0, from, 0);
-        }
-        None => {}
+    let source = source.find();
+    if source.is_some_and(|found| found.flags & fdb_flag::BLACKHOLE != 0) {
+        return drop(packet, from, from, DropReason::Blackhole);
     }
+    // Only members learn, and a member that is let in here forwards: a port that the lease stops learns nothing.
+    learn::source(source, source_key, from, || {
+        admitted.vlan.learning.has(from)
+    });
 
     if header.dst & GROUP_BIT == 0
         && let Some(found) = destination.find()
@@ -106,10 +95,43 @@ fn admit(port: &PortEntry, header: &Header) -> Result<Admitted, DropReason> {
     })
 }
 
+/// What becomes of a frame that its port may not bring in: the control plane may want it all the same.
 #[inline(always)]
-fn stamp(found: &fdb::Found) {
-    if let Some(meta) = maps::meta() {
-        // SAFETY: META is an array value; volatile because the master writes it.
-        found.stamp(unsafe { (&raw const (*meta).epoch).read_volatile() });
+fn refuse<P: Packet>(
+    packet: &mut P,
+    port: &PortEntry,
+    header: &Header,
+    reason: DropReason,
+) -> P::Action {
+    let stopped = matches!(reason, DropReason::PortBlocked | DropReason::NoMaster);
+    let take = control::between_neighbours(header.dst)
+        || stopped
+            && claimed_or_learned(
+                port.port,
+                vlan::classified(port, header),
+                header.src,
+                header.dst,
+                reason as u32,
+            );
+    if take {
+        return packet.rest(port, header, Rest::Take);
     }
+    drop(packet, port.port, port.port, reason)
+}
+
+/// For a frame of a member of its VLAN that does not forward there: true if the frame is claimed there; else its source
+/// is learned if the port is so far (learning state, IEEE 802.1D-2004 7.4). Not inlined, and the VLAN looked up once
+/// more: the fast path has nothing to do with it.
+#[inline(never)]
+fn claimed_or_learned(port: u16, vid: u16, src: u64, dst: u64, reason: u32) -> bool {
+    let Some(vlan) = maps::vlan(vid) else {
+        return false;
+    };
+    if control::group(dst, vlan) == Claim::Take {
+        return true;
+    }
+    if reason == DropReason::PortBlocked as u32 && vlan.learning.has(port) {
+        learn::blocked(FdbKey::from_raw(vid, src), port);
+    }
+    false
 }

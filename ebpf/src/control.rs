@@ -9,6 +9,7 @@ use hitless_common::{
 
 const RESERVED: u64 = 0x0180_c200_0000;
 const EXTREME: u64 = 0x00e0_2b00_0000;
+const PVST: u64 = 0x0100_0ccc_cccd;
 
 /// What a destination address asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,10 +22,11 @@ pub enum Claim {
     Copy,
 }
 
-/// The claim on a group address: 01:80:c2:00:00:00 to 0f are for this bridge only (IEEE 802.1Q 8.6.3).
+/// The claim on a group address: 01:80:c2:00:00:00 to 0f are for this bridge only (IEEE 802.1Q 8.6.3), that of PVST+
+/// where a protocol claims it.
 #[inline(always)]
-pub fn group(dst: u64) -> Claim {
-    if dst & !0x0f == RESERVED {
+pub fn group(dst: u64, vlan: &VlanEntry) -> Claim {
+    if dst & !0x0f == RESERVED || (dst == PVST && vlan.flags & flag::CLAIM_PVST != 0) {
         Claim::Take
     } else {
         Claim::None

@@ -1,12 +1,52 @@
 //! Reporting sources to the master: each one once a round, no port more than its share, nobody woken for it
 //! unless the master sleeps.
 
-use crate::maps;
+use crate::{
+    bridge::GROUP_BIT,
+    fdb::{self, Found},
+    maps,
+};
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use hitless_common::map::{
     events::{LEARN_EVENTS_PER_ROUND, LearnEvent},
-    fdb::FdbKey,
+    fdb::{FdbKey, flag},
 };
+
+/// The bits of a key that are the address.
+const ADDRESS: u64 = 0xffff_ffff_ffff;
+
+/// Marks the source of a frame as seen, or reports it if its port learns.
+#[inline(always)]
+pub fn source(found: Option<Found>, key: FdbKey, from: u16, learns: impl Fn() -> bool) {
+    match found {
+        Some(found) if found.port == from => stamp(&found),
+        Some(found) if found.flags & flag::STATIC == 0 && learns() => {
+            report(key.0, from, 1);
+        }
+        // A station that is configured elsewhere: it stays there.
+        Some(_) => {}
+        None if key.0 & GROUP_BIT == 0 && key.0 & ADDRESS != 0 && learns() => {
+            report(key.0, from, 0);
+        }
+        None => {}
+    }
+}
+
+/// As [`source`], for a frame that is dropped because its port only learns.
+#[inline(always)]
+pub fn blocked(key: FdbKey, port: u16) {
+    if let Some(place) = fdb::place(key) {
+        source(place.find(), key, port, || true);
+    }
+}
+
+#[inline(always)]
+fn stamp(found: &Found) {
+    if let Some(meta) = maps::meta() {
+        // SAFETY: META is an array value; volatile because the master writes it.
+        found.stamp(unsafe { (&raw const (*meta).epoch).read_volatile() });
+    }
+}
 
 /// Reports that a source is unknown, or known behind another port. Not inlined: the fast path does not need it.
 #[inline(never)]

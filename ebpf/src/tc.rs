@@ -81,7 +81,7 @@ impl TcPacket {
     #[inline(always)]
     fn spread(&mut self, port: &PortEntry, header: &Header, admitted: &Admitted) -> i32 {
         let claim = if header.dst & bridge::GROUP_BIT != 0 {
-            control::group(header.dst)
+            control::group(header.dst, admitted.vlan)
         } else {
             control::unicast(header.dst, admitted.vlan)
         };

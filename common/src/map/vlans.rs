@@ -83,6 +83,9 @@ pub mod flag {
     pub const CLAIM_EAPS: u64 = 1 << 2;
     /// [`super::VlanEntry::fallback`] is smaller than `forwarding`: the data path looks at the lease.
     pub const GUARDED: u64 = 1 << 3;
+    /// A protocol of the control plane has claimed the address of PVST+ here: punted, not flooded, whatever the state of
+    /// the port.
+    pub const CLAIM_PVST: u64 = 1 << 4;
 }
 
 /// One VLAN as the data path sees it. The master folds link, administrative and protocol state into the sets,
@@ -96,7 +99,8 @@ pub struct VlanEntry {
     pub forwarding: PortSet,
     /// Ports that send this VLAN's frames without a tag.
     pub untagged: PortSet,
-    /// Ports behind which source addresses are learned.
+    /// Ports behind which source addresses are learned, also those of frames that are then dropped because the port
+    /// does not forward.
     pub learning: PortSet,
     /// Ports that belong to the VLAN, whatever their state.
     pub member: PortSet,

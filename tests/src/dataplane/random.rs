@@ -8,13 +8,13 @@ use anyhow::{Context, Result, ensure};
 use hitless_common::map::fdb::FdbKey;
 use hitless_common::map::fdb::flag::{BLACKHOLE, STATIC};
 use hitless_common::map::ports::flag;
-use hitless_common::map::vlans::flag::CLAIM_EAPS;
+use hitless_common::map::vlans::flag::{CLAIM_EAPS, CLAIM_PVST};
 use hitless_common::{DropReason, Mac};
 
 use super::counts::{Counts, PUNTED, RX_BYTES, RX_FRAMES, TX_BYTES, TX_FRAMES};
 use super::program::{Ran, tc, xdp};
 use super::rig::{Rig, STRANGER};
-use super::rows::{A, B, GROUP};
+use super::rows::{A, B, GROUP, PVST};
 use super::tables::{Device, Lease, Tables, left};
 use crate::harness::frames::{Frame, TPID_8021AD, TPID_8021Q, Tag};
 
@@ -60,7 +60,7 @@ impl Random {
     }
 }
 
-/// A bit of everything: native and access ports, trunks, filters on and off, blocked and narrow ports, XDP and
+/// A bit of everything: native and access ports, trunks, filters on and off, learning and narrow ports, XDP and
 /// not, limits, static entries and blackholes.
 fn tables() -> Tables {
     let mut tables = Tables::new()
@@ -69,7 +69,7 @@ fn tables() -> Tables {
         .without(1, flag::INGRESS_FILTER)
         .access(2, 10)
         .tagged(3, &[10, 20, 30])
-        .blocked(3, 30)
+        .learns_only(3, 30)
         .access(4, 20)
         .mtu(4, 100)
         .untagged(5, 10)
@@ -80,7 +80,8 @@ fn tables() -> Tables {
         .access(6, 10)
         .without(6, flag::ENABLED)
         .vlan(40)
-        .claim(20, CLAIM_EAPS)
+        .claim(20, CLAIM_EAPS | CLAIM_PVST)
+        .claim(30, CLAIM_PVST)
         .not_learning(2, 10)
         .guarded(10, &[1, 2, 5, 6])
         .guarded(20, &[1, 3, 4])
@@ -104,13 +105,14 @@ fn stations() -> impl Iterator<Item = Mac> {
 
 fn address(random: &mut Random) -> Mac {
     let last = random.below(20) as u8;
-    match random.below(12) {
+    match random.below(13) {
         0..5 => Mac([2, 0, 0, 0, 1, 1 + random.below(40) as u8]),
         5 => random.pick(&[A, B, Mac::ZERO]),
         6 => Mac::BROADCAST,
         7 => GROUP,
         8 => Mac([0x01, 0x80, 0xc2, 0, 0, last]),
         9 => Mac([0x00, 0xe0, 0x2b, 0, 0, last / 2]),
+        10 => PVST,
         _ => Mac::from_u64(random.number() & 0xffff_ffff_ffff),
     }
 }
@@ -285,6 +287,7 @@ fn tc_accounts(
         ensure!(fates.contains(&(dropped + punted)), "dropped once");
         return Ok(());
     }
+    ensure!(!is_claimed(tables, port, frame)?, "spread, though claimed");
     ensure!(
         aimed == targets(tables, known, port, frame)?,
         "not every port that it was meant for"
@@ -367,6 +370,12 @@ fn targets(tables: &Tables, known: &BTreeSet<FdbKey>, port: u16, frame: &Frame) 
         Lease::RanOut | Lease::None => &entry.fallback,
     };
     Ok(open.iter().filter(|p| p.get() != port).count() as u64)
+}
+
+/// Whether the control plane alone gets a frame that was let in.
+fn is_claimed(tables: &Tables, port: u16, frame: &Frame) -> Result<bool> {
+    let entry = tables.vlans.get(&vlan(tables, port, frame)?);
+    Ok(frame.dst() == Some(PVST) && entry.is_some_and(|v| v.flags & CLAIM_PVST != 0))
 }
 
 fn is_sister(frame: &Frame) -> bool {

@@ -234,6 +234,15 @@ impl Tables {
         self
     }
 
+    /// Stops a port in a VLAN, but lets it learn: the learning state of IEEE 802.1D.
+    #[must_use]
+    pub fn learns_only(self, port: u16, vid: u16) -> Self {
+        let mut tables = self.blocked(port, vid);
+        let number = PortNo::new(port).expect("tests name ports that can be");
+        tables.entry(vid).learning.insert(number);
+        tables
+    }
+
     /// Lets only these ports, forwarding ones, go on in a VLAN without a lease.
     #[must_use]
     pub fn guarded(mut self, vid: u16, ports: &[u16]) -> Self {

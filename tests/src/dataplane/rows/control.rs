@@ -1,17 +1,18 @@
 //! Control frames: who gets them, and what the control plane sees of them.
 
 use hitless_common::DropReason::{
-    PortBlocked, PortDisabled, PuntFull, PuntLimit, StormUnknown, UnknownPort,
+    NoMaster, PortBlocked, PortDisabled, PuntFull, PuntLimit, StormMulticast, StormUnknown,
+    TaggedRefused, UnknownPort, VlanFiltered,
 };
 use hitless_common::Mac;
 use hitless_common::limits::PUNT_BYTES;
 use hitless_common::map::ports;
-use hitless_common::map::vlans::flag::{CLAIM_EAPS, CLAIM_ESRP};
+use hitless_common::map::vlans::flag::{CLAIM_EAPS, CLAIM_ESRP, CLAIM_PVST};
 
-use super::A;
+use super::{A, PVST};
 use crate::dataplane::rig::STRANGER;
-use crate::dataplane::row::{Expect, Row, dropped, flooded, taken};
-use crate::dataplane::tables::{Tables, left};
+use crate::dataplane::row::{Expect, Learning, Row, dropped, flooded, taken};
+use crate::dataplane::tables::{Lease, Tables, left};
 use crate::harness::frames::{Builder, Frame, Tag};
 
 /// Extreme Discovery Protocol.
@@ -42,6 +43,7 @@ pub fn rows() -> Vec<Row> {
     rows.extend(refused_elsewhere());
     rows.extend(tags());
     rows.extend(claims());
+    rows.extend(pvst());
     rows.extend(limits());
     rows
 }
@@ -237,6 +239,146 @@ fn claims() -> Vec<Row> {
         dropped(1, PortBlocked),
     ));
     rows
+}
+
+/// PVST+ is any other group address, but where it is claimed: there the control plane gets it from every member, whatever
+/// the state of its port.
+fn pvst() -> Vec<Row> {
+    let plain = Frame::probe(A, PVST);
+    let in_20 = plain.tagged(Tag::priority(20, 7));
+    // The VLAN's frames have a tag between ports 1 and 2, and none at port 3.
+    let trunk = || {
+        Tables::new()
+            .untagged(1, 10)
+            .tagged(1, &[20])
+            .tagged(2, &[10, 20])
+            .access(3, 20)
+    };
+    let claimed = || trunk().claim(20, CLAIM_PVST);
+    let row = |name: &str, tables, frame: &Frame, expect| {
+        Row::new(format!("PVST+ {name}"), tables, 1, frame, expect)
+    };
+    vec![
+        row(
+            "not claimed",
+            trunk(),
+            &in_20,
+            flooded(&[(2, &in_20), (3, &plain)]),
+        ),
+        row(
+            "not claimed by the other protocols",
+            trunk().claim(20, CLAIM_ESRP | CLAIM_EAPS),
+            &in_20,
+            flooded(&[(2, &in_20), (3, &plain)]),
+        ),
+        row(
+            "claimed in another VLAN",
+            claimed(),
+            &plain,
+            flooded(&[(2, &plain.tagged(Tag::vid(10)))]),
+        ),
+        row(
+            "not claimed, on a blocked port",
+            trunk().blocked(1, 20),
+            &in_20,
+            dropped(1, PortBlocked),
+        ),
+        row(
+            "not claimed, in learning state",
+            trunk().learns_only(1, 20),
+            &in_20,
+            dropped(1, PortBlocked).learning(Learning::New(20)),
+        ),
+        row("claimed", claimed(), &in_20, taken()),
+        row(
+            "claimed, in the native VLAN",
+            claimed().claim(10, CLAIM_PVST),
+            &plain,
+            taken(),
+        ),
+        row(
+            "claimed, with a priority tag",
+            claimed().claim(10, CLAIM_PVST),
+            &plain.tagged(Tag::priority(0, 7)),
+            taken(),
+        ),
+        row(
+            "claimed, on a blocked port",
+            claimed().blocked(1, 20),
+            &in_20,
+            taken().learning(Learning::Silent),
+        ),
+        row(
+            "claimed, in learning state",
+            claimed().learns_only(1, 20),
+            &in_20,
+            taken().learning(Learning::Silent),
+        ),
+        row(
+            "claimed, on a blocked port in the native VLAN",
+            claimed().claim(10, CLAIM_PVST).blocked(1, 10),
+            &plain,
+            taken(),
+        ),
+        row(
+            "claimed, on a port that stops without a lease",
+            claimed().guarded(20, &[2]).lease(Lease::RanOut),
+            &in_20,
+            taken(),
+        ),
+        row(
+            "claimed: another address",
+            claimed().blocked(1, 20),
+            &Frame::probe(A, Mac([0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcc])).tagged(Tag::vid(20)),
+            dropped(1, PortBlocked),
+        ),
+        row(
+            "not claimed, on a port that stops without a lease",
+            trunk().guarded(20, &[2]).lease(Lease::RanOut),
+            &in_20,
+            dropped(1, NoMaster),
+        ),
+        row(
+            "claimed, from a port that is no member",
+            claimed().vlan(30).claim(30, CLAIM_PVST),
+            &plain.tagged(Tag::vid(30)),
+            dropped(1, VlanFiltered),
+        ),
+        row(
+            "claimed, tagged where only untagged frames come in",
+            claimed().with(1, ports::flag::UNTAGGED_ONLY),
+            &in_20,
+            dropped(1, TaggedRefused),
+        ),
+        row(
+            "claimed, on a disabled port",
+            claimed().without(1, ports::flag::ENABLED),
+            &in_20,
+            dropped(1, PortDisabled),
+        ),
+        row(
+            "claimed: storm control is not about what the control plane takes",
+            claimed()
+                .with(1, ports::flag::STORM)
+                .limit(1, |l| l.multicast = left(0)),
+            &in_20,
+            taken(),
+        ),
+        row(
+            "not claimed: it is in the limit of all group addresses",
+            trunk()
+                .with(1, ports::flag::STORM)
+                .limit(1, |l| l.multicast = left(0)),
+            &in_20,
+            dropped(1, StormMulticast).by_tc(),
+        ),
+        row(
+            "claimed: one more than the limit, on a blocked port",
+            claimed().blocked(1, 20).limit(1, |l| l.punt = left(0)),
+            &in_20,
+            dropped(1, PuntLimit).by_tc(),
+        ),
+    ]
 }
 
 /// The control plane takes so many frames a second from a port; a full ring takes none.

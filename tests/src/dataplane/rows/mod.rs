@@ -20,6 +20,8 @@ pub(crate) const A: Mac = Mac([2, 0, 0, 0, 0, 0x0a]);
 pub(crate) const B: Mac = Mac([2, 0, 0, 0, 0, 0x0b]);
 /// A group address.
 pub(crate) const GROUP: Mac = Mac([0x01, 0x00, 0x5e, 0, 0, 5]);
+/// Spanning tree of each VLAN by itself, as Cisco has it.
+pub(crate) const PVST: Mac = Mac([0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcd]);
 
 /// Every row.
 #[must_use]
