@@ -189,7 +189,7 @@ fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<LinkChange> {
 
 fn device(message: &LinkMessage) -> Option<Device> {
     let mut name = None;
-    let mut mac = Mac([0; 6]);
+    let mut mac = Mac::ZERO;
     let mut mtu = 0;
     let mut kind = None;
     let mut peer = None;

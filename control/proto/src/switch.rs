@@ -1,7 +1,7 @@
 //! From configuration and the state of the ports to what the hardware should hold. Pure functions: the same
 //! input gives the same tables on every module.
 
-use crate::config::{AcceptFrames, Config, PortConfig};
+use crate::config::{AcceptFrames, Config, PortConfig, StpEncapsulation, StpdConfig};
 use hitless_common::{
     PortNo, VlanId,
     map::{
@@ -88,39 +88,20 @@ impl Overlay {
     }
 }
 
-/// The entry of a VLAN, with `up` as the ports on which frames can pass and what a protocol lets them do; an empty one if
-/// the VLAN is not configured.
-#[must_use]
-pub fn vlan_entry(
-    config: &Config,
-    vlan: VlanId,
-    up: &PortSet,
-    overlay: Option<&Overlay>,
-) -> VlanEntry {
-    if !config.vlans.contains_key(&vlan) {
-        return VlanEntry::default();
-    }
-    let mut entry = NEW_VLAN;
-    for (&port, settings) in &config.ports {
-        if settings.untagged == Some(vlan) {
-            entry.untagged.insert(port);
-            entry.member.insert(port);
-        } else if settings.tagged.contains(&vlan) {
-            entry.member.insert(port);
-        }
-    }
-    opened(entry, config, vlan, up, overlay)
-}
-
-/// The entries of every configured VLAN, as [`vlan_entry`] makes each.
+/// The entries of every configured VLAN, with `up` as the ports on which frames can pass, and what a protocol lets these
+/// do in each.
 #[must_use]
 pub fn vlan_entries(
     config: &Config,
     up: &PortSet,
     overlay_of: impl Fn(VlanId) -> Option<Overlay>,
 ) -> BTreeMap<VlanId, VlanEntry> {
+    let new = VlanEntry {
+        flags: vlan_flag::EXISTS,
+        ..VlanEntry::default()
+    };
     let mut entries: BTreeMap<VlanId, VlanEntry> =
-        config.vlans.keys().map(|&vlan| (vlan, NEW_VLAN)).collect();
+        config.vlans.keys().map(|&vlan| (vlan, new)).collect();
     for (&port, settings) in &config.ports {
         for vlan in settings.tagged.iter().chain(&settings.untagged) {
             if let Some(entry) = entries.get_mut(vlan) {
@@ -131,24 +112,32 @@ pub fn vlan_entries(
             }
         }
     }
+    for carrier in config
+        .stpds
+        .values()
+        .filter_map(|s| pvst_carrier(config, s))
+    {
+        if let Some(entry) = entries.get_mut(&carrier) {
+            entry.flags |= vlan_flag::CLAIM_PVST;
+        }
+    }
     for (&vlan, entry) in &mut entries {
         *entry = opened(*entry, config, vlan, up, overlay_of(vlan).as_ref());
     }
     entries
 }
 
-/// A VLAN without members.
-const NEW_VLAN: VlanEntry = VlanEntry {
-    flags: vlan_flag::EXISTS,
-    forwarding: PortSet::EMPTY,
-    untagged: PortSet::EMPTY,
-    learning: PortSet::EMPTY,
-    member: PortSet::EMPTY,
-    fallback: PortSet::EMPTY,
-};
+/// The VLAN in which an enabled domain has BPDUs of PVST+ to itself, if any of its ports takes part with these.
+fn pvst_carrier(config: &Config, stpd: &StpdConfig) -> Option<VlanId> {
+    let carrier = stpd.tag.filter(|_| stpd.enabled)?;
+    let ports = config.stpd_ports(stpd);
+    let speaks = |&port: &PortNo| stpd.encapsulation(port) == StpEncapsulation::PvstPlus;
+    ports.iter().any(speaks).then_some(carrier)
+}
 
-/// The entry of a VLAN that so far has nothing but its members, with what these may do.
-fn opened(
+/// The entry of a configured VLAN with the same members, and what these may do now.
+#[must_use]
+pub fn opened(
     mut entry: VlanEntry,
     config: &Config,
     vlan: VlanId,
@@ -162,10 +151,12 @@ fn opened(
     let settings = config.vlans.get(&vlan);
     let passing = entry.member.and(up);
     entry.forwarding = limit(&passing, |o| &o.forwarding);
-    if settings.is_some_and(|v| v.learning) {
-        // Behind a port that is no member nothing can be reached, so nothing is learned there.
-        entry.learning = limit(&passing, |o| &o.learning);
-    }
+    // Behind a port that is no member nothing can be reached, so nothing is learned there.
+    entry.learning = if settings.is_some_and(|v| v.learning) {
+        limit(&passing, |o| &o.learning)
+    } else {
+        PortSet::EMPTY
+    };
     let mut fallback = limit(&entry.forwarding, |o| &o.fallback);
     if let Some(loop_free) = settings.and_then(|v| v.loop_free_ports.as_ref()) {
         fallback = fallback.and(&loop_free.iter().copied().collect());
@@ -188,6 +179,7 @@ pub fn narrowed(installed: &VlanEntry, wanted: &VlanEntry) -> VlanEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{StpdName, StpdPortConfig};
     use proptest::prelude::*;
 
     fn ports(numbers: &[u16]) -> PortSet {
@@ -260,29 +252,59 @@ mod tests {
             learning: ports(&[1, 2]),
             fallback: PortSet::EMPTY,
         };
+        let up = ports(&[1, 2, 3, 4]);
+        let in_domain = |config: &Config| vlan_entries(config, &up, |_| Some(overlay))[&vlan];
         // Port 2 learns only; port 3 takes no part.
-        let entry = vlan_entry(&config("null"), vlan, &ports(&[1, 2, 3, 4]), Some(&overlay));
+        let entry = in_domain(&config("null"));
         assert_eq!(entry.member, ports(&[1, 2, 3]));
         assert_eq!(entry.forwarding, ports(&[1, 3]));
         assert_eq!(entry.learning, ports(&[1, 2, 3]));
         assert_eq!(entry.fallback, ports(&[3]));
         assert_eq!(entry.flags, vlan_flag::EXISTS | vlan_flag::GUARDED);
         // The configuration says that port 3 can make a loop: nothing goes on.
-        let guarded = vlan_entry(&config("[1]"), vlan, &ports(&[1, 2, 3, 4]), Some(&overlay));
-        assert!(guarded.fallback.is_empty());
+        assert!(in_domain(&config("[1]")).fallback.is_empty());
         // Where nothing is learned a protocol does not change that.
         let mut silent = config("null");
         silent.vlans.get_mut(&vlan).unwrap().learning = false;
-        assert!(
-            vlan_entry(&silent, vlan, &ports(&[1, 2]), Some(&overlay))
-                .learning
-                .is_empty()
-        );
-        let unknown = VlanId::new(11).unwrap();
-        assert_eq!(
-            vlan_entry(&silent, unknown, &ports(&[1]), Some(&overlay)),
-            VlanEntry::default()
-        );
+        assert!(in_domain(&silent).learning.is_empty());
+    }
+
+    #[test]
+    fn pvst_is_claimed_where_an_enabled_domain_speaks_it() {
+        let claimed = |change: &dyn Fn(&mut StpdConfig)| -> Vec<u16> {
+            let mut config = config("null");
+            let name: StpdName = "blue".parse().unwrap();
+            let mut stpd = StpdConfig {
+                enabled: true,
+                tag: VlanId::new(20),
+                vlans: VlanId::new(20).into_iter().collect(),
+                default_encapsulation: StpEncapsulation::PvstPlus,
+                ..StpdConfig::new(name)
+            };
+            change(&mut stpd);
+            config.stpds.insert(name, stpd);
+            let entries = vlan_entries(&config, &PortSet::EMPTY, |_| None);
+            let claims = |e: &VlanEntry| e.flags & vlan_flag::CLAIM_PVST != 0;
+            let claimed = entries.iter().filter(|(_, entry)| claims(entry));
+            claimed.map(|(vlan, _)| vlan.get()).collect()
+        };
+        // Whatever the state of its ports.
+        assert_eq!(claimed(&|_| ()), [20]);
+        assert!(claimed(&|stpd| stpd.enabled = false).is_empty());
+        let emistp = claimed(&|stpd| stpd.default_encapsulation = StpEncapsulation::Emistp);
+        assert!(emistp.is_empty());
+        // One port is enough, if it takes part.
+        let one_of_two = |stpd: &mut StpdConfig, enabled| {
+            stpd.default_encapsulation = StpEncapsulation::Emistp;
+            let port = StpdPortConfig {
+                enabled,
+                encapsulation: Some(StpEncapsulation::PvstPlus),
+                ..StpdPortConfig::default()
+            };
+            stpd.ports.insert(PortNo::new(1).unwrap(), port);
+        };
+        assert_eq!(claimed(&|stpd| one_of_two(stpd, true)), [20]);
+        assert!(claimed(&|stpd| one_of_two(stpd, false)).is_empty());
     }
 
     fn any_ports() -> impl Strategy<Value = PortSet> {
@@ -315,7 +337,7 @@ mod tests {
     }
 
     proptest! {
-        /// Each port judged on its own gives the same sets, and one VLAN the same as all at once.
+        /// Each port judged on its own gives the same sets, and so does an entry that was opened otherwise before.
         #[test]
         fn every_port_does_what_it_may(
             config in any_config(),
@@ -330,9 +352,10 @@ mod tests {
             };
             let with = |vlan: VlanId| (vlan.get() == 10).then_some(overlay);
             let entries = vlan_entries(&config, &up, with);
+            let before = vlan_entries(&config, &goes_on, |_| None);
             prop_assert!(entries.keys().eq(config.vlans.keys()));
             for (&vlan, entry) in &entries {
-                prop_assert_eq!(*entry, vlan_entry(&config, vlan, &up, with(vlan).as_ref()));
+                prop_assert_eq!(*entry, opened(before[&vlan], &config, vlan, &up, with(vlan).as_ref()));
                 let settings = &config.vlans[&vlan];
                 let overlay = with(vlan);
                 for port in PortNo::all() {

@@ -92,12 +92,9 @@ impl Master {
             let up = self.up_ports();
             for stpd in &changed {
                 for vlan in self.config.stpds.get(stpd).iter().flat_map(|s| &s.vlans) {
-                    self.vlans[usize::from(vlan.get())] = switch::vlan_entry(
-                        &self.config,
-                        *vlan,
-                        &up,
-                        self.stp.overlay(*vlan).as_ref(),
-                    );
+                    let overlay = self.stp.overlay(*vlan);
+                    let entry = &mut self.vlans[usize::from(vlan.get())];
+                    *entry = switch::opened(*entry, &self.config, *vlan, &up, overlay.as_ref());
                 }
             }
             self.program_vlans(true);
