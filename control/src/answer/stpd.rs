@@ -98,7 +98,7 @@ pub fn check_migration(
         .collect();
     if domain(config, name)?.mode == StpdMode::Dot1d {
         return Err(refuse(format!(
-            "spanning tree domain {name} is in mode dot1d, which has no RST BPDUs; `configure stpd {name} mode dot1w` \
+            "STP domain {name} is in mode dot1d, which has no RST BPDUs; `configure stpd {name} mode dot1w` \
              changes that"
         )));
     }
@@ -125,7 +125,7 @@ fn domain(config: &Config, name: StpdName) -> Result<&StpdConfig, ApiError> {
         ApiError::new(
             ErrorKind::NotFound,
             format!(
-                "spanning tree domain {name} does not exist; `show stpd` lists those that do, and \
+                "STP domain {name} does not exist; `show stpd` lists those that do, and \
                  `create stpd {name}` makes it one of them"
             ),
         )
@@ -162,7 +162,7 @@ fn chosen(
         Some(port) => Err(ApiError::new(
             ErrorKind::NotFound,
             format!(
-                "port {port} is in no VLAN of spanning tree domain {name}; `show stpd {name} ports` lists those that \
+                "port {port} is in no VLAN of STP domain {name}; `show stpd {name} ports` lists those that \
                  are"
             ),
         )),
@@ -181,9 +181,9 @@ fn taking_part(
     let Some(bridge) = bridge(stpds, name) else {
         return Err(refuse(match stpd.enabled {
             false => format!(
-                "spanning tree domain {name} is disabled, all its ports forward; `enable stpd {name}` changes that"
+                "STP domain {name} is disabled, all its ports forward; `enable stpd {name}` changes that"
             ),
-            true => format!("spanning tree domain {name} does not run; `show log` says why"),
+            true => format!("STP domain {name} does not run; `show log` says why"),
         }));
     };
     match ports {
@@ -191,7 +191,7 @@ fn taking_part(
         PortSelection::List(_) => {
             if let Some(port) = chosen.iter().find(|&&port| bridge.port(port).is_none()) {
                 return Err(refuse(format!(
-                    "port {port} takes no part in spanning tree domain {name}; `enable stpd {name} ports {port}` \
+                    "port {port} takes no part in STP domain {name}; `enable stpd {name} ports {port}` \
                      changes that"
                 )));
             }

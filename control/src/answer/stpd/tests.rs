@@ -143,7 +143,7 @@ fn what_is_not_there_is_named() {
     for (ports, missing) in [("1-4", 4), ("128", 128)] {
         let error = shown(&stpds, Some(name("s0")), Some(&list(ports))).unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound);
-        let says = format!("port {missing} is in no VLAN of spanning tree domain s0");
+        let says = format!("port {missing} is in no VLAN of STP domain s0");
         assert!(error.message.starts_with(&says), "{error}");
     }
 }
@@ -187,7 +187,7 @@ fn what_can_not_be_done_says_what_to_do() {
     );
     refused(
         recover(&mut stpds, &config, s0, &list("2-3")),
-        "port 3 takes no part in spanning tree domain s0; `enable stpd s0 ports 3`",
+        "port 3 takes no part in STP domain s0; `enable stpd s0 ports 3`",
     );
     let all = check_migration(&mut stpds, &config, s0, &PortSelection::All);
     assert_eq!(all, Ok(Reply::Done {}));

@@ -199,10 +199,11 @@ fn flags(settings: &StpdPortSettings, status: Option<&StpdPortStatus>) -> String
             (false, true) => 'p',
             (false, false) => 'b',
         }),
+        // An edge port has nobody to wait for.
         of_status(|status| match (status.proposing, status.agreed) {
-            (true, _) => 'p',
-            (false, true) => 'a',
-            (false, false) => '-',
+            (true, _) if !status.edge => 'p',
+            (_, true) => 'a',
+            _ => '-',
         }),
         of_status(|status| match status.sends {
             StpdMode::Dot1d => 'd',

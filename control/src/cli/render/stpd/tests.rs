@@ -359,6 +359,8 @@ fn each_flag_has_its_letter() {
     assert_eq!(with(|s| s.loop_guarding = true), "eap-wL");
     assert_eq!(with(|s| s.bpdu_guard_shut = true), "eap-wB");
     assert_eq!(with(|s| s.edge = true), "eae-w-");
+    let waits_for_nobody = with(|s| (s.edge, s.proposing) = (true, true));
+    assert_eq!(waits_for_nobody, "eae-w-");
     assert_eq!(with(|s| s.point_to_point = false), "eab-w-");
     assert_eq!(with(|s| s.link_up = false), "ea--w-");
     assert_eq!(with(|s| s.sends = StpdMode::Dot1d), "eap-d-");
