@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use hitless::config_file::{load, save};
 use hitless_common::{Mac, PortNo, VlanId};
-use hitless_proto::config::{Config, PortConfig, StaticTarget, VlanConfig, commands};
+use hitless_proto::config::{
+    Config, PortConfig, StaticTarget, StpdConfig, StpdName, StpdPortConfig, VlanConfig, commands,
+};
 
 /// 4,094 VLANs on 128 ports, each VLAN that `tagged` picks on each.
 fn config(tagged: fn(u16) -> bool) -> Result<Config, Box<dyn Error>> {
@@ -40,6 +42,27 @@ fn crammed() -> Result<Config, Box<dyn Error>> {
     Ok(config)
 }
 
+/// And all VLANs in spanning tree domains, every port with settings in each.
+fn in_domains(count: u16) -> Result<Config, Box<dyn Error>> {
+    let mut config = config(|_| true)?;
+    for domain in 0..count {
+        let name = match domain {
+            0 => StpdName::S0,
+            n => format!("domain-{n}").parse()?,
+        };
+        let mut stpd = StpdConfig::new(name);
+        let vlans = config.vlans.keys().copied();
+        stpd.vlans = vlans.filter(|id| id.get() % count == domain).collect();
+        stpd.tag = stpd.vlans.first().copied();
+        stpd.enabled = true;
+        let mut port = StpdPortConfig::default();
+        port.cost = Some(7);
+        stpd.ports = PortNo::all().map(|number| (number, port)).collect();
+        config.stpds.insert(name, stpd);
+    }
+    Ok(config)
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let directory =
         std::env::temp_dir().join(format!("hitless-config-speed-{}", std::process::id()));
@@ -49,6 +72,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("all VLANs on all ports", config(|_| true)?),
         ("every other VLAN on all ports", config(|id| id % 2 > 0)?),
         ("the largest", crammed()?),
+        ("all VLANs in s0", in_domains(1)?),
+        ("all VLANs in 64 domains", in_domains(64)?),
     ] {
         let began = Instant::now();
         save::write(&config, &file)?;

@@ -41,6 +41,17 @@ fn long_config() -> Vec<String> {
         lines.push(format!("    mac_limit: {}", 1000 + port));
         lines.push(format!("    storm_control: {{broadcast: {}}}", 1000 + port));
     }
+    let stpds = [
+        "stpds:",
+        "  - name: lab",
+        "    enabled: true",
+        "    priority: 4096",
+        "    default_encapsulation: dot1d",
+        "    vlans: [10, \"30-39\"]",
+        "    ports:",
+        "      - {port: 41, cost: 7}",
+    ];
+    lines.extend(stpds.map(String::from));
     assert!(lines.len() > 500);
     lines
 }
@@ -90,6 +101,7 @@ fn the_long_configuration_is_correct() {
     assert_eq!(config.ports.len(), 48);
     assert_eq!(config.vlans.len(), 120);
     assert_eq!(config.fdb.static_entries.len(), 101);
+    assert_eq!(config.stpds.len(), 2);
 }
 
 #[test]
@@ -418,6 +430,111 @@ fn one_broken_rule_in_500_lines() {
         found[0].message.contains("101 static entries do not fit"),
         "{found:?}"
     );
+}
+
+#[test]
+fn one_broken_rule_of_spanning_tree_domains() {
+    let short = "    priority: 4096";
+    for (line, by, at, message) in [
+        (
+            "  - name: lab",
+            "  - name: 1lab",
+            "1lab",
+            "stpds[0].name: \"1lab\" is no STP domain name",
+        ),
+        (
+            "  - name: lab",
+            "  - nome: lab",
+            "nome",
+            "stpds[0]: unknown field `nome`",
+        ),
+        (
+            short,
+            "    priority: 4095",
+            "4095",
+            "stpds[0].priority: bridge priority 4095: choose 0 to 61440",
+        ),
+        (
+            short,
+            "    mode: dot1s",
+            "dot1s",
+            "stpds[0].mode: unknown variant `dot1s`",
+        ),
+        (
+            short,
+            "    hello_time: 3",
+            "3",
+            "stpds[0].hello_time: hello time 3: choose 1 to 2",
+        ),
+        (
+            short,
+            "    max_age: 40",
+            "40",
+            "stpds[0].max_age: forward delay 15, max age 40, hello time 2: 2 x",
+        ),
+        (
+            short,
+            "    tag: 40",
+            "40",
+            "stpds[0].tag: VLAN 40 is none of the domain's",
+        ),
+        (
+            "    default_encapsulation: dot1d",
+            "    default_encapsulation: emistp",
+            "emistp",
+            "stpds[0].default_encapsulation: an enabled domain with emistp needs a tag",
+        ),
+        (
+            "    vlans: [10, \"30-39\"]",
+            "    vlans: [10, \"30-39\", 121]",
+            "121",
+            "stpds[0].vlans[2]: VLAN 121 is not declared",
+        ),
+        (
+            "    vlans: [10, \"30-39\"]",
+            "    vlans: [10, \"30-39\", \"1-100\"]",
+            "\"1-100",
+            "stpds[0].vlans[2]: VLAN 10 is listed twice in vlans",
+        ),
+    ] {
+        one_error(line, by, at, message);
+    }
+    for (port, at, message) in [
+        (
+            "port: 49",
+            "49",
+            ".port: port 49 is not configured in ports",
+        ),
+        (
+            "port: 41, cost: 0",
+            "0}",
+            ".cost: path cost 0: choose 1 to 200000000",
+        ),
+        (
+            "port: 41, priority: 100",
+            "100",
+            ".priority: port priority 100: choose 0 to 240 in steps of 16",
+        ),
+        (
+            "port: 41, link_type: wire",
+            "wire",
+            ".link_type: unknown variant `wire`",
+        ),
+        (
+            "port: 41, encapsulation: emistp",
+            "emistp",
+            ".encapsulation: an enabled domain with emistp needs a tag",
+        ),
+        (
+            "port: 41, bpdu_guard_recovery: 5",
+            "5",
+            ".bpdu_guard_recovery: a recovery time without BPDU guard",
+        ),
+    ] {
+        let by = format!("      - {{{port}}}");
+        let message = format!("stpds[0].ports[0]{message}");
+        one_error("      - {port: 41, cost: 7}", &by, at, &message);
+    }
 }
 
 #[test]

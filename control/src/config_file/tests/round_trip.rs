@@ -107,6 +107,74 @@ fn a_system() -> impl Strategy<Value = String> {
     })
 }
 
+/// What is drawn of a domain: a word of VLANs and one of ports, numbers, and the times that go together.
+type Domain = (u64, u128, [u16; 4], usize);
+
+fn a_domain() -> impl Strategy<Value = Domain> {
+    (any::<u64>(), any::<u128>(), any::<[u16; 4]>(), 0..4usize)
+}
+
+/// Domains with some of the VLANs, each disabled, so that no port must carry BPDUs.
+fn domains(domains: &[Domain], vlans: &[u16], ports: &[(u16, BTreeSet<u16>, String)]) -> String {
+    let mut text = String::from("stpds:\n");
+    let mut free: BTreeSet<u16> = vlans.iter().copied().collect();
+    for ((bits, chosen, numbers, times), name) in domains.iter().zip(["s0", "lab.1", "null"]) {
+        let own = free.iter().filter(|&id| bits >> (id % 64) & 1 != 0);
+        let own: BTreeSet<u16> = own.copied().collect();
+        free.retain(|id| !own.contains(id));
+        text += &format!(
+            "- name: \"{name}\"\n  vlans: {:?}\n",
+            own.iter().collect::<Vec<_>>()
+        );
+        text += &format!(
+            "  priority: {}\n  tx_hold_count: {}\n",
+            numbers[0] & 0xf000,
+            numbers[1] % 10 + 1
+        );
+        text += [
+            "",
+            "  mode: dot1d\n  hello_time: 10\n  max_age: 22\n",
+            "  max_age: 6\n  forward_delay: 4\n",
+            "  path_cost_method: short\n  default_encapsulation: pvst-plus\n",
+        ][*times];
+        if let Some(tag) = own.first().filter(|_| numbers[2] % 2 == 0) {
+            text += &format!("  tag: {tag}\n");
+        }
+        text += "  ports:\n";
+        for (port, members, _) in ports {
+            if members.is_disjoint(&own) || chosen >> (port - 1) & 1 == 0 {
+                continue;
+            }
+            let flag = |bit: u16| numbers[3].rotate_left(u32::from(*port)) >> bit & 1 != 0;
+            text += &format!(
+                "  - {{port: {port}, enabled: {}, auto_edge: {}, root_guard: {}, bpdu_filter: {}, loop_guard: {}, \
+                 link_type: {}, priority: {}",
+                flag(0),
+                flag(1),
+                flag(2),
+                flag(3),
+                flag(4),
+                ["auto", "edge", "broadcast", "point-to-point"][usize::from(numbers[3] >> 5 & 3)],
+                numbers[3] & 0xf0,
+            );
+            if flag(7) {
+                text += &format!(
+                    ", bpdu_guard: true, bpdu_guard_recovery: {}",
+                    numbers[2] % 3_600 + 1
+                );
+            }
+            if flag(8) {
+                text += &format!(
+                    ", encapsulation: emistp, cost: {}",
+                    u32::from(numbers[1]).max(1)
+                );
+            }
+            text += "}\n";
+        }
+    }
+    text
+}
+
 /// The YAML of a correct configuration.
 fn a_configuration() -> impl Strategy<Value = String> {
     let vlans = proptest::collection::btree_map(1..=4094u16, a_vlan(), 1..40);
@@ -116,7 +184,8 @@ fn a_configuration() -> impl Strategy<Value = String> {
         let ports: Vec<_> = numbers.into_iter().map(|n| a_port(n, ids.clone())).collect();
         let holes = proptest::collection::btree_set((proptest::sample::select(ids), 0..1u64 << 40), 0..20);
         let fdb = (64..=16_777_216u32, prop_oneof![Just(0), 10..=1_000_000], 0..=1_000_000, 1..=3_600, 1..=86_400);
-        (ports, holes, fdb, a_failover(), a_system()).prop_map(move |(ports, holes, (size, ageing, moves, within, hold), failover, system)| {
+        let stpds = proptest::collection::vec(a_domain(), 0..4);
+        (ports, holes, fdb, a_failover(), a_system(), stpds).prop_map(move |(ports, holes, (size, ageing, moves, within, hold), failover, system, stpds)| {
             let mut text = format!("switch: \"{switch}\"\nfdb:\n  size: {size}\n  ageing_seconds: {ageing}\n");
             text += &format!("  damping: {{moves: {moves}, within_seconds: {within}, hold_seconds: {hold}}}\n  static:\n");
             for (vlan, mac) in &holes {
@@ -147,6 +216,10 @@ fn a_configuration() -> impl Strategy<Value = String> {
             }
             text += "ports:\n";
             ports.iter().for_each(|(_, _, port)| text += port);
+            if !stpds.is_empty() {
+                let ids: Vec<u16> = vlans.keys().copied().collect();
+                text += &domains(&stpds, &ids, &ports);
+            }
             text
         })
     })
@@ -159,6 +232,23 @@ proptest! {
         let written = serde_yaml::to_string(&config).unwrap();
         prop_assert_eq!(read(&written).unwrap(), config, "{}", written);
     }
+}
+
+/// A file from before there were domains is written back as it was.
+#[test]
+fn the_domain_of_the_factory_is_not_written() {
+    for text in [
+        "switch: a\n",
+        "switch: a\nvlans: [{id: 1}, {id: 2}]\nports: [{port: 1, device: a, untagged: 1}]\n",
+    ] {
+        let written = serde_yaml::to_string(&read(text).unwrap()).unwrap();
+        assert!(!written.contains("stp"), "{written}");
+    }
+    let text =
+        "switch: a\nvlans: [{id: 1}, {id: 2}]\nstpds: [{name: s0, enabled: true, vlans: [1-2]}]\n";
+    let written = serde_yaml::to_string(&read(text).unwrap()).unwrap();
+    let section = "stpds:\n- name: s0\n  enabled: true\n  mode: dot1w\n  vlans:\n  - 1\n  - 2\n";
+    assert!(written.ends_with(section), "{written}");
 }
 
 #[test]
