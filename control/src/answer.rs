@@ -80,11 +80,21 @@ impl Master {
                     removed: removed.into(),
                 })
             }
-            Request::ShowStpd { .. }
-            | Request::ClearStpdCounters { .. }
-            | Request::RecoverStpdPorts { .. }
-            | Request::CheckStpdMigration { .. } => {
-                Err(refuse("this version runs no spanning tree"))
+            Request::ShowStpd { stpd, ports } => {
+                stpd::show(&self.stp, &self.config, *stpd, ports.as_ref())
+            }
+            Request::ClearStpdCounters { stpd } => {
+                stpd::clear_counters(&mut self.stp, &self.config, *stpd)
+            }
+            Request::RecoverStpdPorts { stpd, ports } => {
+                let answer = stpd::recover(&mut self.stp, &self.config, *stpd, ports);
+                self.follow_stp();
+                answer
+            }
+            Request::CheckStpdMigration { stpd, ports } => {
+                let answer = stpd::check_migration(&mut self.stp, &self.config, *stpd, ports);
+                self.follow_stp();
+                answer
             }
             Request::ShowSession {}
             | Request::ShowMsmFailover {}
@@ -343,9 +353,9 @@ impl Master {
             .iter()
             .map(|(protocol, &n)| (protocol.to_string(), n))
             .collect();
-        Ok(Reply::Counters(Box::new(CountersInfo::new(
-            ports, no_port, frames, learning,
-        ))))
+        let mut counters = CountersInfo::new(ports, no_port, frames, learning);
+        counters.spanning_tree = stpd::not_taken(&self.stp);
+        Ok(Reply::Counters(Box::new(counters)))
     }
 }
 
