@@ -209,32 +209,26 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             loop_free,
             sections,
         )
-            .prop_map(
-                move |(ports, entries, loop_free, (snmp, fdb, msm_failover, domains))| {
-                    whole(
-                        vlans.clone(),
-                        ports,
-                        entries,
-                        loop_free,
-                        domains,
-                        snmp,
-                        fdb,
-                        msm_failover,
-                    )
-                },
-            )
+            .prop_map(move |(ports, entries, loop_free, sections)| {
+                whole(vlans.clone(), ports, entries, loop_free, sections)
+            })
     })
 }
+
+/// What is drawn of sections: texts, numbers, and what is whole already or will be with VLANs and ports.
+type Sections = (
+    (SysName, DisplayText, DisplayText),
+    (u32, Option<u32>, u32, u32, u32),
+    MsmFailoverConfig,
+    Vec<stpd::Domain>,
+);
 
 fn whole(
     mut vlans: BTreeMap<VlanId, VlanConfig>,
     mut ports: BTreeMap<PortNo, PortConfig>,
     entries: BTreeMap<(VlanId, Mac), Option<PortNo>>,
     loop_free: Vec<Option<BTreeSet<PortNo>>>,
-    domains: Vec<stpd::Domain>,
-    snmp: (SysName, DisplayText, DisplayText),
-    fdb: (u32, Option<u32>, u32, u32, u32),
-    msm_failover: MsmFailoverConfig,
+    (snmp, fdb, msm_failover, domains): Sections,
 ) -> Config {
     let mut devices = BTreeSet::new();
     ports.retain(|_, port| devices.insert(port.device.clone()));

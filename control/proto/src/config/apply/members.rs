@@ -27,7 +27,7 @@ impl Draft {
         self.free_name(&name)?;
         self.names.insert(name.clone(), id);
         self.vlans.insert(id, VlanConfig::new(name));
-        self.into_default_stpd(id);
+        self.join_default_stpd(id);
         Ok(())
     }
 

@@ -191,7 +191,7 @@ impl Draft {
     }
 
     /// A new VLAN 1 is one of s0's.
-    pub(super) fn into_default_stpd(&mut self, vlan: VlanId) {
+    pub(super) fn join_default_stpd(&mut self, vlan: VlanId) {
         if vlan == DEFAULT_VLAN
             && let Some(s0) = self.stpds.get_mut(&StpdName::S0)
         {
