@@ -47,7 +47,7 @@ impl PacketSocket {
     /// Opens the socket.
     ///
     /// # Errors
-    /// If the kernel gives none, for instance for want of CAP_NET_RAW.
+    /// If the kernel gives none, for instance for want of CAP_NET_RAW, or of CAP_NET_ADMIN for its priority and size.
     pub fn open() -> io::Result<Self> {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         // Protocol 0: no frame is ever received.
