@@ -141,3 +141,30 @@ fn a_domain_is_disabled_only_where_there_is_no_other_way() {
     ]);
     assert_eq!(json(&diff(&to, &with_stpds(two, other))), wanted);
 }
+
+/// VLAN 1 comes to s0 when it is made, and pvst-plus has room for one VLAN.
+#[test]
+fn a_new_vlan_1_does_not_stay_where_there_is_no_room() {
+    let config = |vlans: serde_json::Value| {
+        let document: Document = serde_json::from_value(serde_json::json!({
+            "switch": "sw1", "vlans": vlans,
+            "stpds": [{"name": "s0", "enabled": true, "default_encapsulation": "pvst-plus", "tag": 10, "vlans": [10]}],
+        }))
+        .unwrap();
+        document.check().unwrap()
+    };
+    let from = config(serde_json::json!([{"id": 10}]));
+    let to = config(serde_json::json!([{"id": 1}, {"id": 10}]));
+    let changes = diff(&from, &to);
+    let s0 = |change| serde_json::json!({"stpd": {"stpd": "s0", "change": change}});
+    let wanted = serde_json::json!([
+        s0(serde_json::json!({"enabled": {"enabled": false}})),
+        {"create-vlan": {"tag": 1}},
+        s0(serde_json::json!({"delete-vlan": {"vlan": 1}})),
+        s0(serde_json::json!({"enabled": {"enabled": true}})),
+    ]);
+    assert_eq!(serde_json::to_value(&changes).unwrap(), wanted);
+    let steps = changes.iter().map(std::slice::from_ref);
+    let end = steps.fold(from, |config, step| config.changed(step).unwrap());
+    assert_eq!(end, to);
+}
