@@ -58,6 +58,49 @@ fn every_domain_speaks_in_its_encapsulation() {
     }
 }
 
+/// A port whose native VLAN is of a PVST+ domain, and which is in s0 too: plain BPDUs are s0's.
+#[test]
+fn plain_bpdus_are_for_the_domain_that_speaks_nothing_else() {
+    let config = |s0: bool| {
+        config(json!({
+            "switch": "sw",
+            "vlans": [{"id": 1}, {"id": 20}],
+            "ports": [{"port": 1, "device": "p1", "untagged": 20, "tagged": [1]}],
+            "stpds": [
+                {"name": "s0", "enabled": s0, "vlans": [1]},
+                {"name": "red", "enabled": true, "tag": 20, "vlans": [20], "default_encapsulation": "pvst-plus"},
+            ],
+        }))
+    };
+    let mut switch = Switch::new(1, config(true));
+    assert_eq!(sent_on(&switch, 1), [Encapsulation::Dot1d, pvst(20, false)]);
+    let [plain, native] = [Encapsulation::Dot1d, pvst(20, false)].map(|wanted| {
+        let of =
+            |frame: &&OutFrame| Frame::parse(&frame.octets, None).unwrap().encapsulation == wanted;
+        switch.sent.iter().find(of).unwrap().octets.clone()
+    });
+    assert_eq!(
+        switch
+            .sent
+            .iter()
+            .filter(|frame| frame.octets == plain)
+            .count(),
+        1
+    );
+    // Without s0 they are red's.
+    switch.sent.clear();
+    switch.config = config(false);
+    switch.configure();
+    (0..2 * BEATS).for_each(|_| switch.beat());
+    assert_eq!(sent_on(&switch, 1), [Encapsulation::Dot1d, pvst(20, false)]);
+    for frame in [&plain, &native] {
+        switch.hear(port(1), frame).unwrap();
+    }
+    let red = switch.stpds().domain(&stpd("red")).unwrap();
+    let counters = red.bridge().port(port(1)).unwrap().counters;
+    assert_eq!(counters.rx_rst + counters.own, 2);
+}
+
 /// The counters of what was received, by domain and port.
 fn heard(switch: &Switch, name: &str, n: u16) -> (u64, u64) {
     let domain = switch.stpds().domain(&stpd(name)).unwrap();

@@ -3,7 +3,7 @@
 use crate::config::{Config, StpdName};
 use crate::stp::Link;
 use crate::stpd::*;
-use crate::switch::vlan_entries;
+use crate::switch::{narrowed, vlan_entries};
 use crate::time::Epoch;
 use hitless_common::map::vlans::{PortSet, VlanEntry};
 use hitless_common::{Mac, PortNo, VlanId};
@@ -42,6 +42,15 @@ pub(super) fn facts(n: u8, number: PortNo, up: bool) -> PortFacts {
     }
 }
 
+/// Parts of the work that follows from an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    Close,
+    Checkpoint,
+    Open,
+    Send,
+}
+
 /// A switch: its hardware and its configuration stay when its process ends.
 pub(super) struct Switch {
     pub n: u8,
@@ -54,6 +63,10 @@ pub(super) struct Switch {
     /// What the standby has, by key.
     pub bridges: BTreeMap<StpdName, crate::stp::SavedBridge>,
     pub ports: BTreeMap<(StpdName, PortNo), crate::stp::SavedPort>,
+    /// When its process is to end: at the next work, before this part of it.
+    pub dies_before: Option<Part>,
+    /// Beats until another process goes on.
+    pub down: u32,
     /// What the ports of each domain did before.
     overlays: BTreeMap<StpdName, Overlay>,
     /// What happened.
@@ -77,6 +90,8 @@ impl Switch {
             beat: 0,
             bridges: BTreeMap::new(),
             ports: BTreeMap::new(),
+            dies_before: None,
+            down: 0,
             overlays: BTreeMap::new(),
             events: Vec::new(),
             flushed: Vec::new(),
@@ -112,8 +127,12 @@ impl Switch {
             self.beat += 1;
             self.epoch += u32::from(self.beat.is_multiple_of(BEATS));
             stpds.beat(Epoch::new(self.epoch), self.beat);
+            self.work();
+        } else if self.down > 0 {
+            self.down -= 1;
+        } else {
+            self.resume();
         }
-        self.work();
     }
 
     pub fn hear(&mut self, number: PortNo, frame: &[u8]) -> Result<(), NotTaken> {
@@ -159,6 +178,35 @@ impl Switch {
             }
         }
         self.overlays = now;
+        let dies = self.dies_before.take_if(|_| work != Work::default());
+        let done = |part| dies.is_none_or(|dies| part < dies);
+        let wanted = self.wanted();
+        if done(Part::Close) {
+            for (id, wanted) in &wanted {
+                let installed = self.vlans.get(id).copied().unwrap_or_default();
+                self.vlans.insert(*id, narrowed(&installed, wanted));
+            }
+            self.flushed.extend(work.flush);
+        }
+        if done(Part::Checkpoint) {
+            self.checkpoint();
+        }
+        if done(Part::Open) {
+            self.vlans = wanted;
+        }
+        if done(Part::Send) {
+            self.sent.extend(work.frames);
+        }
+        self.events.extend(work.events);
+        if dies.is_some() {
+            self.stpds = None;
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        let Some(stpds) = &mut self.stpds else {
+            return;
+        };
         for (name, number) in stpds.take_dirty() {
             match number {
                 None => match stpds.saved_bridge(&name) {
@@ -172,15 +220,13 @@ impl Switch {
             }
         }
         assert!(!stpds.has_work());
-        self.vlans = self.wanted();
-        self.events.extend(work.events);
-        self.flushed.extend(work.flush);
-        self.sent.extend(work.frames);
     }
 
     /// What holds at any time: the domains are as configured, and the standby has what there is.
     pub fn check(&self) {
-        let stpds = self.stpds();
+        let Some(stpds) = &self.stpds else {
+            return;
+        };
         let enabled = self.config.stpds.iter().filter(|(_, stpd)| stpd.enabled);
         let names: Vec<_> = enabled.clone().map(|(&name, _)| name).collect();
         assert!(stpds.domains().map(|d| *d.name()).eq(names));

@@ -136,13 +136,17 @@ enum Step {
     Wire(usize, bool),
     /// A switch's process ends and another one goes on after so many beats.
     Restart(usize, u32),
+    /// The same before a part of the next work that there is for it.
+    Crash(usize, Part, u32),
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let part = prop::sample::select(vec![Part::Close, Part::Checkpoint, Part::Open, Part::Send]);
     prop_oneof![
         3 => (1u32..40).prop_map(Step::Beats),
         2 => (0usize..6, any::<bool>()).prop_map(|(w, up)| Step::Wire(w, up)),
-        2 => (0usize..4, 0u32..20).prop_map(|(s, beats)| Step::Restart(s, beats)),
+        1 => (0usize..4, 0u32..20).prop_map(|(s, beats)| Step::Restart(s, beats)),
+        3 => (0usize..4, part, 0u32..20).prop_map(|(s, part, beats)| Step::Crash(s, part, beats)),
     ]
 }
 
@@ -172,11 +176,13 @@ proptest! {
                     no_loop(&net);
                 }
                 Step::Restart(s, beats) => {
-                    net.switches[s].stpds = None;
+                    let switch = &mut net.switches[s];
+                    (switch.stpds, switch.down) = (None, beats);
                     (0..beats).for_each(|_| beat(&mut net));
-                    net.switches[s].resume();
-                    net.deliver();
-                    no_loop(&net);
+                }
+                Step::Crash(s, part, beats) => {
+                    let switch = &mut net.switches[s];
+                    (switch.dies_before, switch.down) = (Some(part), beats);
                 }
             }
             for switch in &net.switches {
