@@ -50,7 +50,7 @@ enum Task {
     Soak,
     /// Set up, build, and show the switch at work (needs root)
     Demo {
-        /// Which demo; all without a name
+        /// Which demo: single or stp; single without a name
         name: Option<String>,
     },
     /// Set up, build, and measure, side by side with what one would use instead (needs root)

@@ -25,7 +25,7 @@ use super::rounds::{Limit, Subject, Table};
 use crate::harness::run::Run;
 use crate::harness::switch::{DEADLINE, Switch};
 
-mod watch;
+pub(super) mod watch;
 
 use watch::{Taken, Watch};
 

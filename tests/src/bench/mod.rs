@@ -7,5 +7,6 @@ pub mod l2;
 pub mod path;
 pub mod records;
 pub mod rounds;
+pub mod stp;
 pub mod tcp;
 pub mod writes;

@@ -10,6 +10,7 @@ use hitless_tests::bench::failover;
 use hitless_tests::bench::l2::{self, Effort};
 use hitless_tests::bench::records::records;
 use hitless_tests::bench::rounds::Table;
+use hitless_tests::bench::stp;
 use hitless_tests::dataplane::{figures, speed};
 use hitless_tests::harness::cleanup;
 use hitless_tests::harness::run::{self, Run, Scratch};
@@ -51,6 +52,8 @@ enum Bench {
     /// Time without a master after an operator's command, SIGKILL and a hang, with up to a million addresses; transfer
     /// to a standby, its pace and memory
     Failover,
+    /// Spanning tree with 64 domains on 128 ports: CPU while nothing happens, time without a master
+    Stp,
 }
 
 const RECORDS: &str = "records";
@@ -76,6 +79,7 @@ fn main() -> Result<ExitCode> {
         Bench::L2 => l2(&options),
         Bench::Path => path(&options),
         Bench::Failover => failover(&options),
+        Bench::Stp => stp(&options),
     }
 }
 
@@ -157,6 +161,25 @@ fn failover(options: &Options) -> Result<ExitCode> {
         }
     }
     report.finish("failover")
+}
+
+fn stp(options: &Options) -> Result<ExitCode> {
+    let mut effort = if options.quick {
+        stp::Effort::QUICK
+    } else {
+        stp::Effort::FULL
+    };
+    if let Some(rounds) = options.rounds {
+        effort.rounds = rounds.max(1);
+    }
+    let mut report = Report::new(options);
+    if !options.json {
+        println!("{}\n", stp::MEANING);
+    }
+    let run = Run::new()?;
+    let files = Scratch::new(&run, "bench")?;
+    report.add(stp::stp(&run, files.path(), effort)?);
+    report.finish("stp")
 }
 
 /// Tables as they are measured.

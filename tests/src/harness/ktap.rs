@@ -42,6 +42,8 @@ pub struct Case {
     pub run: fn(&Ctx) -> Result<()>,
     /// After this long the case has failed and everything that it made is removed.
     pub timeout: Duration,
+    /// Whether it waits for others' timers most of its time, so that some such cases may run at the same time.
+    pub waits: bool,
 }
 
 impl Case {
@@ -57,7 +59,15 @@ impl Case {
             description,
             run,
             timeout: TIMEOUT,
+            waits: false,
         }
+    }
+
+    /// The case as one that waits most of its time: see [`Case::waits`].
+    #[must_use]
+    pub const fn waits(mut self) -> Self {
+        self.waits = true;
+        self
     }
 
     /// The case with another timeout.
@@ -92,12 +102,22 @@ pub struct Ctx {
     run: Run,
     files: Scratch,
     notes: Arc<Mutex<Vec<String>>>,
+    told: Arc<Mutex<Vec<String>>>,
 }
 
 impl Ctx {
-    fn new(run: Run, notes: Arc<Mutex<Vec<String>>>) -> Result<Self> {
+    fn new(
+        run: Run,
+        notes: Arc<Mutex<Vec<String>>>,
+        told: Arc<Mutex<Vec<String>>>,
+    ) -> Result<Self> {
         let files = Scratch::new(&run, "files")?;
-        Ok(Self { run, files, notes })
+        Ok(Self {
+            run,
+            files,
+            notes,
+            told,
+        })
     }
 
     /// The case's run.
@@ -134,6 +154,12 @@ impl Ctx {
         notes.push(text.into());
     }
 
+    /// Tells a figure; shown before the case's result, whatever that is.
+    pub fn tell(&self, text: impl Into<String>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.push(text.into());
+    }
+
     /// Skips the case unless a program is installed.
     ///
     /// # Errors
@@ -146,6 +172,13 @@ impl Ctx {
             Err(_) => Err(skip(format!("{name} is not installed"))),
         }
     }
+}
+
+/// What came of a case.
+struct Ended {
+    outcome: Outcome,
+    /// See [`Ctx::tell`].
+    told: Vec<String>,
 }
 
 /// How a case ended.
@@ -182,16 +215,48 @@ impl Totals {
     }
 }
 
-/// Runs the cases, `parallel` at a time, and prints their results in order.
+/// Cases that wait most of their time and run at the same time, at least.
+const WAITING: usize = 4;
+
+/// Runs the cases, `parallel` at a time (more of those that only wait), and prints their results in order.
 ///
 /// # Errors
 /// When `out` can not be written.
 pub fn run(cases: &[Case], parallel: usize, out: &mut impl Write) -> Result<Totals> {
     writeln!(out, "KTAP version 1\n1..{}", cases.len())?;
     out.flush()?;
+    let mut totals = Totals::default();
+    let mut before = 0;
+    for some in cases.chunk_by(|a, b| a.waits == b.waits) {
+        let parallel = match some.first() {
+            Some(case) if case.waits => parallel.max(WAITING),
+            _ => parallel,
+        };
+        run_some(some, parallel, before, &mut totals, out)?;
+        before += some.len();
+    }
+    let Totals {
+        passed,
+        failed,
+        skipped,
+    } = totals;
+    writeln!(
+        out,
+        "# Totals: pass:{passed} fail:{failed} xfail:0 xpass:0 skip:{skipped} error:0"
+    )?;
+    Ok(totals)
+}
+
+/// Runs cases at the same time; `before` of all cases were run already.
+fn run_some(
+    cases: &[Case],
+    parallel: usize,
+    before: usize,
+    totals: &mut Totals,
+    out: &mut impl Write,
+) -> Result<()> {
     let next = AtomicUsize::new(0);
     let (sender, results) = mpsc::channel();
-    let mut totals = Totals::default();
     std::thread::scope(|scope| {
         for _ in 0..parallel.clamp(1, cases.len().max(1)) {
             let (sender, next) = (sender.clone(), &next);
@@ -205,38 +270,31 @@ pub fn run(cases: &[Case], parallel: usize, out: &mut impl Write) -> Result<Tota
         }
         drop(sender);
         let mut done = std::collections::HashMap::new();
-        for (i, case) in cases.iter().enumerate() {
+        for (number, case) in (before + 1..).zip(cases) {
             while !done.contains_key(case.name) {
-                let (name, outcome) = results.recv().context("a worker ended early")?;
-                done.insert(name, outcome);
+                let (name, ended) = results.recv().context("a worker ended early")?;
+                done.insert(name, ended);
             }
-            if let Some(outcome) = done.remove(case.name) {
-                report(out, i + 1, case, &outcome, &mut totals)?;
+            if let Some(ended) = done.remove(case.name) {
+                report(out, number, case, &ended, totals)?;
             }
         }
         anyhow::Ok(())
-    })?;
-    let Totals {
-        passed,
-        failed,
-        skipped,
-    } = totals;
-    writeln!(
-        out,
-        "# Totals: pass:{passed} fail:{failed} xfail:0 xpass:0 skip:{skipped} error:0"
-    )?;
-    Ok(totals)
+    })
 }
 
 fn report(
     out: &mut impl Write,
     number: usize,
     case: &Case,
-    outcome: &Outcome,
+    ended: &Ended,
     totals: &mut Totals,
 ) -> Result<()> {
     let line = format!("{number} {}: {}", case.name, case.description);
-    match outcome {
+    for line in ended.told.iter().flat_map(|l| l.lines()) {
+        writeln!(out, "# {}: {line}", case.name)?;
+    }
+    match &ended.outcome {
         Outcome::Passed => {
             totals.passed += 1;
             writeln!(out, "ok {line}")?;
@@ -258,19 +316,25 @@ fn report(
 }
 
 /// Runs one case on a thread of its own, not longer than it may take.
-fn watch(case: &Case) -> Outcome {
+fn watch(case: &Case) -> Ended {
     let run = match Run::new() {
         Ok(run) => run,
-        Err(error) => return Outcome::Failed(vec![format!("{error:#}")]),
+        Err(error) => {
+            return Ended {
+                outcome: Outcome::Failed(vec![format!("{error:#}")]),
+                told: Vec::new(),
+            };
+        }
     };
-    let notes = Arc::new(Mutex::new(Vec::new()));
+    let [notes, told] = [(); 2].map(|()| Arc::new(Mutex::new(Vec::new())));
     let (sender, result) = mpsc::channel();
     let (body, number) = (case.run, run.number());
-    let inside = notes.clone();
+    let inside = [notes.clone(), told.clone()];
     let spawned = std::thread::Builder::new()
         .name(case.name.to_owned())
         .spawn(move || {
-            let outcome = match Ctx::new(run, inside) {
+            let [notes, told] = inside;
+            let outcome = match Ctx::new(run, notes, told) {
                 Ok(ctx) => conclude(catch_unwind(AssertUnwindSafe(|| body(&ctx))), &ctx),
                 Err(error) => Outcome::Failed(vec![format!("{error:#}")]),
             };
@@ -291,13 +355,20 @@ fn watch(case: &Case) -> Outcome {
     };
     // After a timeout the thread is stuck with its guards; what they guard goes now.
     cleanup::undo_run(number);
-    match outcome {
+    let of = |texts: &Mutex<Vec<String>>| {
+        let texts = texts.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.clone()
+    };
+    let outcome = match outcome {
         Outcome::Failed(mut lines) => {
-            let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-            lines.extend(notes.iter().cloned());
+            lines.extend(of(&notes));
             Outcome::Failed(lines)
         }
         other => other,
+    };
+    Ended {
+        outcome,
+        told: of(&told),
     }
 }
 
@@ -392,6 +463,27 @@ mod tests {
             // What the case that hangs made has gone.
             assert!(!LEFT.lock().unwrap().take().unwrap().exists());
         }
+    }
+
+    #[test]
+    fn cases_that_wait_run_at_the_same_time() {
+        static BOTH: std::sync::Barrier = std::sync::Barrier::new(2);
+        fn meets(_: &Ctx) -> Result<()> {
+            BOTH.wait();
+            Ok(())
+        }
+        let cases = [
+            Case::new("a.pass", "passes", pass),
+            Case::new("b.one", "meets the other", meets).waits(),
+            Case::new("b.other", "meets the one", meets).waits(),
+            Case::new("c.pass", "passes", pass),
+        ];
+        let (text, totals) = output(&cases, 1);
+        assert_eq!(totals.passed, 4, "{text}");
+        assert!(
+            text.contains("\nok 3 b.other") && text.contains("\nok 4 c.pass"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Everything that outlives a process (namespaces, pins, children, files) is named after the run that made it
 //! ([`run`]) and has its undo registered beside its making ([`cleanup`]).
 
+pub mod bpdus;
 pub mod chassis;
 pub mod cleanup;
 pub mod cpu;
@@ -13,7 +14,9 @@ pub mod frames;
 pub mod ktap;
 #[path = "../../../ebpf/src/probe/layout.rs"]
 pub mod layout;
+pub mod neighbour;
 pub mod netns;
+pub mod numbered;
 pub mod packet;
 pub mod port;
 pub mod probe;

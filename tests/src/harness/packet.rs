@@ -31,7 +31,7 @@ impl PacketSocket {
     /// # Errors
     /// When there is no such device or no permission.
     pub fn sender(device: &str) -> Result<Self> {
-        Self::open(device, 0)
+        Self::open(device, 0, false)
     }
 
     /// A socket on a device of the current namespace that also receives every frame coming in there.
@@ -39,10 +39,19 @@ impl PacketSocket {
     /// # Errors
     /// When there is no such device or no permission.
     pub fn receiver(device: &str) -> Result<Self> {
-        Self::open(device, (libc::ETH_P_ALL as u16).to_be())
+        Self::open(device, (libc::ETH_P_ALL as u16).to_be(), false)
     }
 
-    fn open(device: &str, protocol: u16) -> Result<Self> {
+    /// A socket on a device of the current namespace that receives what comes in there to one of spanning tree's
+    /// addresses, and whatever else goes to 01:80:c2 or 01:00:0c. The kernel leaves out the rest.
+    ///
+    /// # Errors
+    /// When there is no such device or no permission.
+    pub fn bpdus(device: &str) -> Result<Self> {
+        Self::open(device, (libc::ETH_P_ALL as u16).to_be(), true)
+    }
+
+    fn open(device: &str, protocol: u16, bpdus: bool) -> Result<Self> {
         let ifindex = nix::net::if_::if_nametoindex(device)
             .with_context(|| format!("packet socket on {device}"))?;
         // Protocol 0 until bound: nothing comes in from other devices meanwhile.
@@ -59,6 +68,9 @@ impl PacketSocket {
             socket.option(libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
             socket.option(libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1)?;
         }
+        if bpdus {
+            socket.filter_bpdus()?;
+        }
         // SAFETY: all-zero is a valid sockaddr_ll.
         let mut address: libc::sockaddr_ll = unsafe { zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
@@ -74,6 +86,40 @@ impl PacketSocket {
         };
         check(result).with_context(|| format!("bind a packet socket to {device}"))?;
         Ok(socket)
+    }
+
+    /// Lets in frames whose destination begins as those of spanning tree do.
+    fn filter_bpdus(&self) -> Result<()> {
+        let op = |code: u32, jt, jf, k| libc::sock_filter {
+            code: code as u16,
+            jt,
+            jf,
+            k,
+        };
+        let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+        let mut program = [
+            op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+            op(equal, 2, 0, 0x0180_c200),
+            op(equal, 1, 0, 0x0100_0ccc),
+            op(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+            op(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+        ];
+        let filter = libc::sock_fprog {
+            len: program.len() as u16,
+            filter: program.as_mut_ptr(),
+        };
+        // SAFETY: the program and what points to it live until the call returns, and their sizes are given.
+        let result = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_ATTACH_FILTER,
+                (&raw const filter).cast(),
+                size_of::<libc::sock_fprog>() as u32,
+            )
+        };
+        check(result).context("filter for BPDUs")?;
+        Ok(())
     }
 
     fn option(&self, level: i32, name: i32, value: i32) -> Result<()> {

@@ -23,6 +23,7 @@ pub mod restart;
 pub mod session;
 pub mod socket;
 pub mod storm;
+pub mod stp;
 pub mod tagging;
 pub mod tcp;
 pub mod trial;
@@ -70,16 +71,29 @@ pub const ALL: &[&[Case]] = &[
     session::banks::CASES,
     session::download::CASES,
     session::large::CASES,
+    stp::storm::CASES,
+    stp::ring::CASES,
+    stp::failover::CASES,
+    stp::lost::CASES,
+    stp::kernel::CASES,
+    stp::wire::CASES,
+    stp::guards::CASES,
+    stp::bad::CASES,
+    stp::domains::CASES,
+    stp::commands::CASES,
+    stp::saved::CASES,
 ];
 
 /// Cases that take too long for every run; they run when they are called by their whole name.
-pub const LONG: &[Case] = failover::many::SOAK;
+pub const LONG: &[&[Case]] = &[failover::many::SOAK, stp::lost::SOAK];
 
 /// The cases whose name contains one of the filters; all without filters. Those of [`LONG`] by their whole name.
 #[must_use]
 pub fn matching(filters: &[String]) -> Vec<Case> {
     let long = LONG
         .iter()
+        .copied()
+        .flatten()
         .filter(|case| filters.iter().any(|f| f == case.name));
     ALL.iter()
         .copied()
@@ -98,7 +112,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_fit_a_result_line() {
         let mut names = BTreeSet::new();
-        for case in matching(&[]).iter().chain(LONG) {
+        for case in matching(&[]).iter().chain(LONG.iter().copied().flatten()) {
             assert!(names.insert(case.name), "{} is there twice", case.name);
             // KTAP: a `#` ends the description.
             let text = format!("{}{}", case.name, case.description);
@@ -114,7 +128,7 @@ mod tests {
             matching(&[]).len(),
             ALL.iter().map(|cases| cases.len()).sum::<usize>()
         );
-        for case in LONG {
+        for case in LONG.iter().copied().flatten() {
             let named = matching(&[case.name.into()]);
             assert_eq!(named.len(), 1, "{}", case.name);
             assert!(matching(&[case.name[1..].into()]).is_empty());

@@ -3,21 +3,20 @@
 
 use std::fmt;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use clap::Parser;
+use anyhow::{Context, Result, bail};
 use hitless_common::Mac;
-use hitless_tests::harness::cleanup;
 use hitless_tests::harness::flow::{Flow, Spec};
 use hitless_tests::harness::netns::Netns;
 use hitless_tests::harness::report::{PhaseReport, Report};
-use hitless_tests::harness::run::{self, Run};
+use hitless_tests::harness::run::Run;
 use hitless_tests::harness::switch::DEADLINE;
 use hitless_tests::harness::wait::wait_for;
 use hitless_topo::{NodeHandle, UpOptions};
 use serde_json::Value;
+
+use super::Options;
 
 const TOPOLOGY: &str = "topologies/single/single.clab.yml";
 const SWITCH: &str = "sw1";
@@ -41,48 +40,13 @@ enum Loss {
     Both,
 }
 
-/// Shows that frames do not depend on the control plane.
-///
-/// Brings up the lab `single`, whose switch has two management modules, sends numbered frames between h1 and h2 both
-/// ways, takes the master away by command, by SIGKILL and by a hang, then both modules at once, and counts. Exit code 0
-/// only if nothing was lost, doubled or re-ordered.
-#[derive(Parser)]
-struct Options {
-    /// Which demo
-    #[arg(value_parser = ["single"], default_value = "single")]
-    demo: String,
-    /// Seconds that each phase lasts at least
-    #[arg(long, default_value_t = 3, value_name = "N")]
-    seconds: u64,
-    /// Frames a second that each host sends
-    #[arg(long, default_value_t = 250_000, value_name = "N")]
-    rate: u32,
-}
-
-fn main() -> Result<ExitCode> {
-    // A node's first process is this program in another role.
-    hitless_topo::init_hook();
-    let options = Options::parse();
-    ensure!(
-        nix::unistd::geteuid().is_root(),
-        "the demo needs root: it creates network namespaces and loads programs into the kernel"
-    );
-    cleanup::on_signals()?;
-    run::sweep();
-    let run = Run::new()?;
-    let hitless = show(&run, &options)?;
-    Ok(if hitless {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
 /// Runs the demo; whether nothing was lost.
-fn show(run: &Run, options: &Options) -> Result<bool> {
+///
+/// # Errors
+/// When the lab does not come up, or something in it fails.
+pub fn show(run: &Run, options: &Options) -> Result<bool> {
     println!(
-        "Lab {}: one switch, {SWITCH}, with two management modules, and three hosts ({TOPOLOGY})",
-        options.demo
+        "Lab single: one switch, {SWITCH}, with two management modules, and three hosts ({TOPOLOGY})"
     );
     let up = UpOptions {
         ready_timeout: DEADLINE,
