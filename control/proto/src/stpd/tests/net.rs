@@ -67,6 +67,8 @@ pub(super) struct Switch {
     pub dies_before: Option<Part>,
     /// Beats until another process goes on.
     pub down: u32,
+    /// Whether the last work had to wait for the standby.
+    synced: bool,
     /// What the ports of each domain did before.
     overlays: BTreeMap<StpdName, Overlay>,
     /// What happened.
@@ -92,6 +94,7 @@ impl Switch {
             ports: BTreeMap::new(),
             dies_before: None,
             down: 0,
+            synced: false,
             overlays: BTreeMap::new(),
             events: Vec::new(),
             flushed: Vec::new(),
@@ -198,6 +201,7 @@ impl Switch {
             self.sent.extend(work.frames);
         }
         self.events.extend(work.events);
+        self.synced = work.sync;
         if dies.is_some() {
             self.stpds = None;
         }
@@ -289,7 +293,14 @@ impl Switch {
         );
         result.unwrap();
         self.stpds = Some(stpds);
+        let opens = |(id, wanted): (_, &VlanEntry)| {
+            let installed = self.vlans.get(id).copied().unwrap_or_default();
+            !wanted.forwarding.without(&installed.forwarding).is_empty()
+        };
+        let opens = self.wanted().iter().any(opens);
+        self.overlays.clear();
         self.work();
+        assert!(!opens || self.synced, "opens without the standby");
         self.check();
     }
 }
