@@ -75,11 +75,19 @@ fn notified_tc(bridge: &mut Bridge, i: usize) {
     port.tc_ack |= port.role == Role::Designated;
     port.counters.rx_topology_change += 1;
     let number = port.number;
-    // A notice is repeated for as long as its sender's tcWhile runs; one of them is the change.
-    if bridge.state.since_topology_change > 1 || bridge.state.topology_changes == 0 {
-        let port = number;
-        bridge.out.events.push(Event::TopologyChangeHeard { port });
+    // A notice is repeated with every hello for as long as its sender's tcWhile runs, as 802.1D-1998 has it for half a
+    // minute; the first of them is the change.
+    let state = &mut bridge.state;
+    let is_repeated = state.topology_changes != 0
+        && state.since_topology_change <= u32::from(state.root_times.hello) + 1;
+    if is_repeated {
+        state.since_topology_change = 0;
+    } else {
         bridge.count_topology_change();
+        bridge
+            .out
+            .events
+            .push(Event::TopologyChangeHeard { port: number });
     }
     bridge.set_tc_prop_tree(i);
 }

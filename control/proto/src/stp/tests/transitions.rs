@@ -669,3 +669,21 @@ fn topology_change_flushes_where_it_propagates() {
     assert_eq!(bridge.out.flush, [Flush::Now(port(2)), Flush::Now(port(3))]);
     assert_eq!(bridge.state.topology_changes, 1);
 }
+
+/// A neighbour that tells of one change for half a minute, as 802.1D-1998 has it, tells of one change.
+#[test]
+fn a_notice_that_is_repeated_is_one_change() {
+    let mut bridge = at_rest(Role::Root);
+    let mut heard = |seconds: u32| {
+        bridge.state.since_topology_change += seconds;
+        bridge.ports[0].rcvd_tc = true;
+        assert!(tcm::step(&mut bridge, 0));
+        let events = std::mem::take(&mut bridge.out.events);
+        (bridge.state.topology_changes, events.len())
+    };
+    assert_eq!(heard(100), (1, 1));
+    for _ in 0..17 {
+        assert_eq!(heard(u32::from(HELLO)), (1, 0));
+    }
+    assert_eq!(heard(u32::from(HELLO) + 2), (2, 1));
+}
