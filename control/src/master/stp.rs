@@ -54,6 +54,7 @@ impl Master {
     /// Follows another configuration.
     pub(super) fn configure_stp(&mut self) {
         let facts = self.port_facts(&self.up_ports());
+        self.stp.set_epoch(self.epoch);
         if let Err((stpd, e)) = self.stp.configure(&self.config, &facts) {
             error!(%stpd, "spanning tree does not run in this domain as configured: {e}");
         }

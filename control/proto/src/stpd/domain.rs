@@ -17,6 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Seconds after which counters of a port that changed make its record dirty.
 const COUNTERS_EVERY: u32 = 30;
 
+/// Lost seconds that are made up for.
+const MOST_LOST: u32 = 3;
+
 /// A domain that is to run.
 #[derive(Clone, Debug)]
 pub(super) struct Enabled<'c> {
@@ -254,12 +257,17 @@ impl Domain {
 
     /// A second passed.
     pub(super) fn tick(&mut self, epoch: Epoch, pending: &mut Pending) {
-        let next = Epoch::new(self.clock.get().saturating_add(1));
-        // Beats and epochs are not quite in step; but when seconds were lost, timers count from where the epoch is.
-        let lost = epoch.seconds_since(next) > 1 || next.seconds_since(epoch) > 1;
-        self.clock = if lost { epoch } else { next };
-        self.do_known(Input::Tick, pending);
-        if lost {
+        let next = |clock: Epoch| Epoch::new(clock.get().saturating_add(1));
+        // Beats and epochs are not in step, and each beat may be late: a second that was lost is made up for. But when
+        // many were, timers count from where the epoch is.
+        let lost = epoch.seconds_since(next(self.clock));
+        let ahead = next(self.clock).seconds_since(epoch);
+        let astray = lost > MOST_LOST || ahead > 1;
+        for _ in 0..if astray { 1 } else { lost.max(1) } {
+            self.clock = if astray { epoch } else { next(self.clock) };
+            self.do_known(Input::Tick, pending);
+        }
+        if astray {
             self.save_all();
         }
         for port in self.bridge.ports() {

@@ -145,6 +145,12 @@ impl Stpds {
         Some(*domain.overlay())
     }
 
+    /// Tells which epoch it is. Beats tell too; but there may be none while no domain is enabled, and what a
+    /// configuration begins has to know.
+    pub const fn set_epoch(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
+    }
+
     /// Follows a configuration, whole: what differs from the one before becomes inputs to the bridges. A port without
     /// facts has no link. Afterwards every VLAN's entry is to be made anew: VLANs may have left domains.
     ///

@@ -202,6 +202,35 @@ fn timers_count_from_the_epoch_again_when_seconds_were_lost() {
     }
 }
 
+/// Beats that are late, each by a ninth: the timers keep to the epoch.
+#[test]
+fn late_beats_are_made_up_for() {
+    let mut switch = Switch::new(1, with(json!({"mode": "dot1d"}), json!({})));
+    let begin = switch.epoch;
+    while switch.vlans[&vlan(1)].forwarding.is_empty() {
+        let epoch = switch.epoch + u32::from(switch.beat % 9 == 8);
+        switch.beat();
+        switch.epoch = epoch;
+        switch.check();
+    }
+    // Listening and learning.
+    let took = switch.epoch - begin;
+    assert!((29..=32).contains(&took), "{took}");
+}
+
+/// While no domain is enabled there may be no beats.
+#[test]
+fn a_domain_that_is_enabled_late_knows_the_epoch() {
+    let mut switch = Switch::new(
+        1,
+        with(json!({"enabled": false}), json!({"enabled": false})),
+    );
+    switch.epoch = 5000;
+    switch.config = with(json!({"mode": "dot1d"}), json!({}));
+    switch.configure();
+    assert_eq!(switch.ports[&(stpd("s0"), port(1))].deadlines.fd, 5015);
+}
+
 #[test]
 fn counters_are_saved_every_30_seconds_at_least() {
     let mut switch = Switch::new(1, with(json!({}), json!({"enabled": false})));

@@ -111,6 +111,7 @@ impl Switch {
     /// Follows `self.config`.
     pub fn configure(&mut self) {
         if let Some(stpds) = &mut self.stpds {
+            stpds.set_epoch(Epoch::new(self.epoch));
             stpds.configure(&self.config, &self.facts).unwrap();
         }
         self.work();
