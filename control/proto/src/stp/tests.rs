@@ -8,5 +8,6 @@ mod guards;
 mod machines;
 mod net;
 mod networks;
+mod topology;
 mod transitions;
 mod tree;
