@@ -168,3 +168,118 @@ fn a_new_vlan_1_does_not_stay_where_there_is_no_room() {
     let end = steps.fold(from, |config, step| config.changed(step).unwrap());
     assert_eq!(end, to);
 }
+
+/// Makes the changes one by one. Whether domains that are enabled before and after are disabled meanwhile.
+fn disables(from: &Config, to: &Config) -> bool {
+    let mut config = from.clone();
+    let mut disabled = false;
+    for change in diff(from, to) {
+        config = config
+            .changed(std::slice::from_ref(&change))
+            .unwrap_or_else(|error| panic!("{change:?}: {error}"));
+        disabled |= config.stpds.iter().any(|(name, stpd)| {
+            let enabled = |config: &Config| config.stpds.get(name).is_some_and(|s| s.enabled);
+            !stpd.enabled && enabled(from) && enabled(to)
+        });
+    }
+    assert_eq!(&config, to);
+    disabled
+}
+
+/// Ports 1 and 2 as they are in VLANs and in domain a, which has VLANs 10 and 20 and its BPDUs in 20; s0 has VLAN 1.
+fn ring(ports: [serde_json::Value; 2], stpd_ports: serde_json::Value) -> Config {
+    let mut ports = ports;
+    for (i, port) in ports.iter_mut().enumerate() {
+        port["port"] = (i + 1).into();
+        port["device"] = format!("eth{i}").into();
+    }
+    with_stpds(
+        ports.to_vec().into(),
+        serde_json::json!([
+            {"name": "a", "enabled": true, "vlans": [10, 20], "tag": 20, "ports": stpd_ports},
+            {"name": "s0", "enabled": true},
+        ]),
+    )
+}
+
+#[test]
+fn ways_of_ports_into_a_domain_and_out_of_it() {
+    use serde_json::json;
+    let whole = || json!({"tagged": [10, 20]});
+    let uncarried = || json!({"tagged": [10]});
+    let out = || json!({"untagged": 1});
+    let off = json!([{"port": 2, "enabled": false}]);
+    let plain = json!([{"port": 2, "encapsulation": "dot1d"}]);
+    let none = || json!([]);
+    let ring =
+        |second: serde_json::Value, settings: serde_json::Value| ring([whole(), second], settings);
+    let both = || json!({"untagged": 10, "tagged": [20]});
+    for (from, to, disabled) in [
+        // In and out with all it needs, tagged and native.
+        (ring(out(), none()), ring(whole(), none()), false),
+        (ring(out(), none()), ring(both(), none()), false),
+        (ring(whole(), none()), ring(out(), none()), false),
+        (ring(both(), none()), ring(out(), none()), false),
+        // Without what carries the BPDUs, taking no part.
+        (ring(out(), none()), ring(uncarried(), off.clone()), true),
+        (ring(uncarried(), off.clone()), ring(out(), none()), false),
+        (ring(whole(), none()), ring(uncarried(), off.clone()), false),
+        (ring(uncarried(), off.clone()), ring(whole(), none()), false),
+        // With untagged BPDUs.
+        (ring(out(), none()), ring(uncarried(), plain.clone()), true),
+        (ring(uncarried(), plain.clone()), ring(out(), none()), false),
+        (
+            ring(whole(), none()),
+            ring(uncarried(), plain.clone()),
+            true,
+        ),
+        (
+            ring(uncarried(), plain.clone()),
+            ring(whole(), none()),
+            true,
+        ),
+        (ring(uncarried(), off), ring(uncarried(), plain), false),
+    ] {
+        assert_eq!(
+            disables(&from, &to),
+            disabled,
+            "{:?} to {:?}",
+            from.ports,
+            to.ports
+        );
+    }
+}
+
+#[test]
+fn ways_of_vlans_between_domains() {
+    use serde_json::json;
+    let ports = || json!([{"port": 1, "device": "eth1", "untagged": 1, "tagged": [10, 20]}]);
+    let config = |s0: &[u16], a: &[u16]| {
+        with_stpds(
+            ports(),
+            json!([
+                {"name": "a", "enabled": true, "vlans": a, "tag": 20},
+                {"name": "s0", "enabled": true, "vlans": s0},
+            ]),
+        )
+    };
+    for (from, to) in [
+        (config(&[1], &[10, 20]), config(&[1, 10], &[20])),
+        (config(&[1], &[10, 20]), config(&[10], &[1, 20])),
+        (config(&[10], &[20]), config(&[], &[10, 20])),
+    ] {
+        assert!(!disables(&from, &to));
+        assert!(!disables(&to, &from));
+    }
+    let mut other = json!([
+        {"name": "a", "enabled": true, "vlans": [10], "tag": 10},
+        {"name": "s0", "enabled": true, "vlans": [1]},
+    ]);
+    let (from, to) = (config(&[1], &[20]), with_stpds(ports(), other.clone()));
+    assert!(disables(&from, &to) && disables(&to, &from));
+    // It has no carrier any more and needs none; it has the same VLANs and BPDUs of another kind.
+    other[0] = json!({"name": "a", "enabled": true, "default_encapsulation": "dot1d", "vlans": [20],
+                      "ports": [{"port": 1, "enabled": false}]});
+    let to = with_stpds(ports(), other);
+    assert!(disables(&from, &to) && disables(&to, &from));
+}
