@@ -46,7 +46,7 @@ pub fn forward<P: Packet>(packet: &mut P) -> P::Action {
     };
     let admitted = match admit(port, &header) {
         Ok(admitted) => admitted,
-        Err(reason) => return refuse(packet, port, &header, reason),
+        Err(refusal) => return refuse(packet, port, &header, refusal),
     };
 
     // Both places are computed before either is read: the two cache misses of a large table overlap.
@@ -78,15 +78,34 @@ pub fn forward<P: Packet>(packet: &mut P) -> P::Action {
     packet.rest(port, &header, Rest::Spread(admitted))
 }
 
+/// Why a frame is not let in.
+struct Refusal {
+    reason: DropReason,
+    /// Its VLAN, if its port is a member that does not forward there; else 0.
+    stopped_in: u16,
+}
+
+impl From<DropReason> for Refusal {
+    #[inline(always)]
+    fn from(reason: DropReason) -> Self {
+        Self {
+            reason,
+            stopped_in: 0,
+        }
+    }
+}
+
 /// The VLAN of a frame, if its port may bring it in.
 #[inline(always)]
-fn admit(port: &PortEntry, header: &Header) -> Result<Admitted, DropReason> {
+fn admit(port: &PortEntry, header: &Header) -> Result<Admitted, Refusal> {
     let vid = vlan::classify(port, header)?;
     let vlan = maps::vlan(vid).ok_or(DropReason::VlanUnknown)?;
     let fallen_back = vlan::has_fallen_back(vlan);
     let lets_in = vlan.forwarding.has(port.port) && (!fallen_back || vlan.fallback.has(port.port));
     if !lets_in && let Some(reason) = vlan::refusal(port, vlan) {
-        return Err(reason);
+        let stopped = matches!(reason, DropReason::PortBlocked | DropReason::NoMaster);
+        let stopped_in = if stopped { vid } else { 0 };
+        return Err(Refusal { reason, stopped_in });
     }
     Ok(Admitted {
         vid,
@@ -101,36 +120,30 @@ fn refuse<P: Packet>(
     packet: &mut P,
     port: &PortEntry,
     header: &Header,
-    reason: DropReason,
+    Refusal { reason, stopped_in }: Refusal,
 ) -> P::Action {
-    let stopped = matches!(reason, DropReason::PortBlocked | DropReason::NoMaster);
-    let take = control::between_neighbours(header.dst)
-        || stopped
-            && claimed_or_learned(
-                port.port,
-                vlan::classified(port, header),
-                header.src,
-                header.dst,
-                reason as u32,
-            );
-    if take {
+    let learns = reason == DropReason::PortBlocked;
+    if control::between_neighbours(header.dst)
+        || stopped_in != 0
+            && claimed_or_learned(port.port, stopped_in, header.src, header.dst, learns)
+    {
         return packet.rest(port, header, Rest::Take);
     }
     drop(packet, port.port, port.port, reason)
 }
 
 /// For a frame of a member of its VLAN that does not forward there: true if the frame is claimed there; else its source
-/// is learned if the port is so far (learning state, IEEE 802.1D-2004 7.4). Not inlined, and the VLAN looked up once
-/// more: the fast path has nothing to do with it.
+/// is learned, unless the lease stops the port, if the port is so far (learning state, IEEE 802.1D-2004 7.4). Not
+/// inlined, and the VLAN looked up once more: the fast path has nothing to do with it.
 #[inline(never)]
-fn claimed_or_learned(port: u16, vid: u16, src: u64, dst: u64, reason: u32) -> bool {
+fn claimed_or_learned(port: u16, vid: u16, src: u64, dst: u64, learns: bool) -> bool {
     let Some(vlan) = maps::vlan(vid) else {
         return false;
     };
     if control::group(dst, vlan) == Claim::Take {
         return true;
     }
-    if reason == DropReason::PortBlocked as u32 && vlan.learning.has(port) {
+    if learns && vlan.learning.has(port) {
         learn::blocked(FdbKey::from_raw(vid, src), port);
     }
     false

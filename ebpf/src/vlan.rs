@@ -83,15 +83,6 @@ pub fn classify(port: &PortEntry, header: &Header) -> Result<u16, DropReason> {
     Ok(port.pvid & VID_BITS)
 }
 
-/// The VLAN id of a frame that [`classify`] has found to have one.
-#[inline(always)]
-pub fn classified(port: &PortEntry, header: &Header) -> u16 {
-    match header.tci & VID_BITS {
-        0 => port.pvid & VID_BITS,
-        vid => vid,
-    }
-}
-
 /// Why a frame that found its port not forwarding in its VLAN is dropped; `None` if the port takes frames of
 /// VLANs that it is no member of.
 #[inline(always)]
