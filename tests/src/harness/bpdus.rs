@@ -40,6 +40,17 @@ impl Heard {
     pub fn bpdu(&self) -> Result<Bpdu, FrameError> {
         bpdu::Frame::parse(self.frame.octets(), None).map(|frame| frame.bpdu)
     }
+
+    /// Whether it is a notification of a topology change, or has the flag.
+    #[must_use]
+    pub fn tells_of_change(&self) -> bool {
+        match self.bpdu() {
+            Ok(Bpdu::Rst(rst)) => rst.topology_change,
+            Ok(Bpdu::Config(config)) => config.topology_change,
+            Ok(Bpdu::Tcn) => true,
+            Err(_) => false,
+        }
+    }
 }
 
 /// Records the BPDUs that come in on a device, also where a bridge takes them.

@@ -16,9 +16,9 @@ use hitless_tests::harness::run::{self, Run};
 /// h2 both ways, takes the master away by command, by SIGKILL and by a hang, then both modules at once, and counts. Exit
 /// code 0 only if nothing was lost, doubled or re-ordered.
 ///
-/// `stp` brings up the lab `ring`: three switches with spanning tree, each with two modules. It shows the tree, pulls the
-/// link that everything goes over, plugs it in again, and takes masters away, and counts. Exit code 0 only if no frame ever
-/// came twice, the pulled link cost less than three seconds, and a lost master nothing.
+/// `stp` brings up the lab `ring`: three switches with spanning tree, each with two modules. It shows the tree,
+/// takes a link of it down and up again, takes masters away, and counts. Exit code 0 only if no frame ever came twice, the
+/// lost link cost less than three seconds, and a lost master nothing.
 #[derive(Parser)]
 struct Options {
     /// Which demo

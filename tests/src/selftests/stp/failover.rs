@@ -155,26 +155,27 @@ impl Ears {
     fn marks(&self) -> Vec<usize> {
         self.0.iter().map(|(_, ear)| ear.mark()).collect()
     }
+}
 
-    /// Waits until nobody has told of a topology change for longer than its notice is repeated.
-    fn await_rest(&self) -> Result<()> {
-        let quiet = Duration::from_secs(5);
-        wait_for("the end of topology changes", SETTLES, || {
-            let now = Instant::now();
-            let noisy = self.0.iter().any(|(_, ear)| {
-                let heard = ear.all();
-                let mut late = heard.iter().filter(|h| now - h.at < quiet);
-                // A notification has no flags to look at.
-                late.any(|h| match h.bpdu() {
-                    Ok(hitless_wire::bpdu::Bpdu::Rst(rst)) => rst.topology_change,
-                    Ok(hitless_wire::bpdu::Bpdu::Config(config)) => config.topology_change,
-                    Ok(hitless_wire::bpdu::Bpdu::Tcn) => true,
-                    Err(_) => false,
-                })
-            });
-            Ok((!noisy).then_some(()))
-        })
-    }
+/// Waits until nobody has told of a topology change for longer than its notice is repeated.
+///
+/// # Errors
+/// When that does not come.
+pub fn await_rest<'e>(ears: impl Iterator<Item = &'e Recorder> + Clone) -> Result<()> {
+    let (quiet, start) = (Duration::from_secs(5), Instant::now());
+    wait_for("the end of topology changes", SETTLES, || {
+        let now = Instant::now();
+        // Who has not listened for so long has heard nothing of it.
+        if now - start < quiet {
+            return Ok(None);
+        }
+        let noisy = ears.clone().any(|ear| {
+            let heard = ear.all();
+            let mut late = heard.iter().filter(|h| now - h.at < quiet);
+            late.any(Heard::tells_of_change)
+        });
+        Ok((!noisy).then_some(()))
+    })
 }
 
 fn plan(place: Place) -> Plan {
@@ -218,7 +219,7 @@ fn at_rest(ctx: &Ctx, place: Place) -> Result<()> {
             vec![("a", 2)]
         }
     };
-    ears.await_rest()?;
+    await_rest(ears.0.iter().map(|(_, ear)| ear))?;
     let marks = ears.marks();
     let before = Moved::of(&net)?;
     let flows = everybody(&net)?;
@@ -336,14 +337,14 @@ fn converging(ctx: &Ctx) -> Result<()> {
 }
 
 fn by_timers(ctx: &Ctx) -> Result<()> {
-    // Between two bridges of the kernel every port of a opens by timers: the root's, which leave time for a standby to
+    // In mode dot1d every port of a opens by timers: the root's, which leave time for a standby to
     // get ready.
     let slow = Parameters {
         forward_delay: 8,
         ..Parameters::quick(4096)
     };
     let a = Ours::new("a", 32768)
-        .s0(&format!("{QUICK}, path_cost_method: short"))
+        .s0(&format!("{QUICK}, mode: dot1d, path_cost_method: short"))
         .both();
     let plan = Plan::default()
         .ours([a])
