@@ -3,7 +3,9 @@
 use super::bridge::Bridge;
 use super::event::{InputError, Output};
 use super::marks::Marks;
-use super::state::{Checkpoint, InfoIs, Opening, PortState, PstState, Role, TcmState};
+use super::state::{
+    Checkpoint, InfoIs, Opening, PimState, PortState, PrtState, PstState, Role, TcmState,
+};
 use hitless_common::PortNo;
 use std::collections::BTreeMap;
 
@@ -19,6 +21,7 @@ impl Bridge {
     /// * A port that forwards sends what it would have sent: flags 3C, no proposal.
     /// * If checkpoint and hardware differ, the port is closed and its neighbour asked again. A port that is closed
     ///   forgets the agreement of its neighbour, which may have been given to a later bridge than the checkpoint's.
+    /// * A port whose state could not have been, as another version may have left it, begins anew.
     ///
     /// Links that changed in the meantime are inputs afterwards.
     ///
@@ -44,6 +47,18 @@ impl Bridge {
             .collect();
         real.extend(hardware.iter().copied());
         for port in &mut bridge.ports {
+            if !port.is_coherent() {
+                let anew = PortState::begin(&bridge.state, port.number, port.config, port.link);
+                *port = PortState {
+                    guard_shut: port.guard_shut,
+                    guard_while: port.guard_while,
+                    counters: port.counters,
+                    ..anew
+                };
+            }
+            // Of a checkpoint that was whole this gives the same roles again.
+            port.reselect = true;
+            port.selected = false;
             reconcile(port, real.get(&port.number).copied().unwrap_or_default());
             refresh(port);
         }
@@ -55,6 +70,39 @@ impl Bridge {
         bridge.differences(&before);
         let output = std::mem::take(&mut bridge.out);
         Ok((bridge, output))
+    }
+}
+
+impl PortState {
+    /// Whether the machines can rest in these states together.
+    const fn is_coherent(&self) -> bool {
+        let prt = matches!(
+            (self.role, self.prt),
+            (
+                Role::Disabled,
+                PrtState::DisablePort | PrtState::DisabledPort
+            ) | (Role::Root, PrtState::RootPort)
+                | (Role::Designated, PrtState::DesignatedPort)
+                | (
+                    Role::Alternate | Role::Backup,
+                    PrtState::BlockPort | PrtState::AlternatePort
+                )
+        );
+        let pst = matches!(
+            (self.pst, self.learning, self.forwarding),
+            (PstState::Discarding, false, false)
+                | (PstState::Learning, true, false)
+                | (PstState::Forwarding, true, true)
+        );
+        let pim = matches!(
+            (self.pim, self.info_is),
+            (PimState::Disabled, InfoIs::Disabled)
+                | (PimState::Aged, InfoIs::Aged)
+                | (PimState::Current, InfoIs::Mine | InfoIs::Received)
+        );
+        let wants = self.learn == self.learning && self.forward == self.forwarding;
+        let may_open = matches!(self.role, Role::Root | Role::Designated) || !self.learn;
+        prt && pst && pim && wants && may_open && !self.updt_info
     }
 }
 

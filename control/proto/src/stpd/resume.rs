@@ -69,16 +69,7 @@ fn checkpoint(
 ) -> Checkpoint {
     let config = stpd.bridge(mac);
     let parameters = |port| members.get(&port).map(|member| member.config);
-    let mut checkpoint =
-        Checkpoint::of_saved(&saved.bridge, &saved.ports, config, parameters, epoch);
-    for port in &mut checkpoint.ports {
-        // Saved under another identifier: what follows from the new one is chosen anew.
-        if port.designated_priority.designated_bridge != config.id() {
-            port.reselect = true;
-            port.selected = false;
-        }
-    }
-    checkpoint
+    Checkpoint::of_saved(&saved.bridge, &saved.ports, config, parameters, epoch)
 }
 
 /// What the hardware lets the ports of a domain do: of the VLANs that a port carries, the one counts in which it does

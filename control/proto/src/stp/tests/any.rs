@@ -136,6 +136,138 @@ proptest! {
     }
 }
 
+/// What a record of another version may make of a port.
+fn any_damage() -> impl Strategy<Value = (usize, [u8; 8], [bool; 16], [u16; 6])> {
+    (
+        0usize..4,
+        any::<[u8; 8]>(),
+        any::<[bool; 16]>(),
+        prop::array::uniform6(0u16..80),
+    )
+}
+
+fn damage(p: &mut PortState, states: [u8; 8], flags: [bool; 16], timers: [u16; 6]) {
+    fn pick<T: Copy, const N: usize>(of: [T; N], which: u8) -> T {
+        of[usize::from(which) % N]
+    }
+    use PrtState::*;
+    let roles = [
+        Role::Disabled,
+        Role::Root,
+        Role::Designated,
+        Role::Alternate,
+        Role::Backup,
+    ];
+    (p.role, p.selected_role) = (pick(roles, states[0]), pick(roles, states[1]));
+    p.prt = pick(
+        [
+            DisablePort,
+            DisabledPort,
+            RootPort,
+            DesignatedPort,
+            BlockPort,
+            AlternatePort,
+        ],
+        states[2],
+    );
+    p.pst = pick(
+        [
+            PstState::Discarding,
+            PstState::Learning,
+            PstState::Forwarding,
+        ],
+        states[3],
+    );
+    p.tcm = pick(
+        [TcmState::Inactive, TcmState::Learning, TcmState::Active],
+        states[4],
+    );
+    p.pim = pick(
+        [PimState::Disabled, PimState::Aged, PimState::Current],
+        states[5],
+    );
+    let info = [
+        InfoIs::Received,
+        InfoIs::Mine,
+        InfoIs::Aged,
+        InfoIs::Disabled,
+    ];
+    p.info_is = pick(info, states[6]);
+    p.ppm = pick(
+        [
+            PpmState::CheckingRstp,
+            PpmState::SelectingStp,
+            PpmState::Sensing,
+        ],
+        states[7],
+    );
+    [
+        p.agree,
+        p.agreed,
+        p.disputed,
+        p.forward,
+        p.forwarding,
+        p.learn,
+        p.learning,
+        p.mcheck,
+        p.new_info,
+        p.oper_edge,
+        p.proposed,
+        p.proposing,
+        p.rcvd_tc,
+        p.re_root,
+        p.send_rstp,
+        p.sync,
+    ] = flags;
+    (p.synced, p.updt_info, p.tc_prop) = (flags[0] ^ flags[1], flags[2] ^ flags[3], flags[5]);
+    [
+        p.fd_while,
+        p.mdelay_while,
+        p.rb_while,
+        p.rcvd_info_while,
+        p.rr_while,
+        p.tc_while,
+    ] = timers;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_checkpoint_that_could_not_have_been_does_no_harm(
+        before in prop::collection::vec(any_input(), 1..40),
+        damages in prop::collection::vec(any_damage(), 1..4),
+        hardware in any::<[u8; 4]>(),
+        after in prop::collection::vec(any_input(), 1..40),
+    ) {
+        let mut bridge = Bridge::new(BridgeConfig::new(mac(9))).unwrap();
+        for n in 1..=3 {
+            let (port, link, config) = (port(n), link(true, true), PortConfig::DEFAULT);
+            bridge.step(Input::AddPort { port, config, link }).unwrap();
+        }
+        for input in before {
+            drop(bridge.step(input));
+        }
+        let mut checkpoint = bridge.checkpoint();
+        for (i, states, flags, timers) in damages {
+            if let Some(port) = checkpoint.ports.get_mut(i) {
+                damage(port, states, flags, timers);
+            }
+        }
+        let openings = [Opening::Discarding, Opening::Learning, Opening::Forwarding];
+        let hardware: Vec<_> = checkpoint.ports.iter().zip(hardware)
+            .map(|(p, o)| (p.number, openings[usize::from(o) % 3])).collect();
+        let (mut bridge, output) = Bridge::resume(checkpoint, &hardware).unwrap();
+        consistent(&bridge)?;
+        prop_assert!(output.open.is_empty() || output.sync);
+        for input in after {
+            if bridge.step(input).is_ok() {
+                consistent(&bridge)?;
+            }
+        }
+    }
+}
+
 #[test]
 fn the_corpus_never_reaches_a_bridge() {
     for malformed in MALFORMED {
