@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use hitless_common::{
     PortNo, VlanId,
     map::{
-        events::{LearnEvent, PuntHeader},
+        events::{LearnEvent, PuntHeader, tag},
         ports::{PortEntry, flag},
         vlans::{ENTRIES, PortSet, VlanEntry},
     },
@@ -36,7 +36,7 @@ use hitless_proto::{
 use hitless_wire::{
     bpdu::PVST_DESTINATION,
     control::{self, Protocol},
-    ether::{self, Tci},
+    ether::{self, Tci, ether_type},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::atomic::Ordering, time::Instant};
 use stp::Speech;
@@ -526,14 +526,25 @@ impl Master {
 
     /// Takes a control frame. What follows from some of them is done by [`Master::follow_stp`].
     pub fn on_control_frame(&mut self, header: &PuntHeader, frame: &[u8]) {
+        let whole;
+        let frame = match header.tagged {
+            tag::SERVICE => {
+                whole = with_service_tag(frame, header.tci);
+                &whole
+            }
+            _ => frame,
+        };
         let protocol = control::classify(frame);
         *self.control_frames.entry(protocol).or_default() += 1;
-        let is_pvst =
-            || ether::Header::parse(frame).is_ok_and(|h| h.destination == PVST_DESTINATION);
+        // What is nobody else's at spanning tree's address is counted as malformed there.
+        let is_stp = match protocol {
+            Protocol::Stp | Protocol::Reserved(0) => true,
+            _ => ether::Header::parse(frame).is_ok_and(|h| h.destination == PVST_DESTINATION),
+        };
         if let Some(port) = PortNo::new(header.port)
-            && (protocol == Protocol::Stp || is_pvst())
+            && is_stp
         {
-            let tag = (header.tagged != 0).then_some(Tci(header.tci));
+            let tag = (header.tagged == tag::CUSTOMER).then_some(Tci(header.tci));
             if let Err(why) = self.stp.on_frame(port, tag, frame) {
                 debug!(%port, "BPDU: {why}");
             }
@@ -574,6 +585,13 @@ impl Master {
             },
         )
     }
+}
+
+/// A frame as it was before the kernel took a service provider's tag out of it.
+fn with_service_tag(frame: &[u8], tci: u16) -> Vec<u8> {
+    let (addresses, rest) = frame.split_at(frame.len().min(2 * 6));
+    let tag = [ether_type::SERVICE_VLAN.to_be_bytes(), tci.to_be_bytes()];
+    [addresses, tag.as_flattened(), rest].concat()
 }
 
 /// What a change of VLANS does to frames: the table has the same keys on both sides, so every change is an update.
@@ -662,5 +680,20 @@ fn report(notice: &Notice) {
         Notice::Full(full) => {
             warn!("the FDB is full ({full}); frames to further addresses are flooded")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_service_tag;
+
+    #[test]
+    fn a_service_tag_is_put_back_behind_the_addresses() {
+        let frame: Vec<u8> = (1..=16).collect();
+        let whole = with_service_tag(&frame, 0xa064);
+        let tag = [0x88, 0xa8, 0xa0, 0x64];
+        assert_eq!(whole, [&frame[..12], &tag, &frame[12..]].concat());
+        // What is cut short is for the parser.
+        assert_eq!(with_service_tag(&frame[..5], 1).len(), 9);
     }
 }

@@ -22,7 +22,7 @@ use hitless_common::{
     DropReason,
     limits::PUNT_BYTES,
     map::{
-        events::{PuntHeader, PuntRecord},
+        events::{PuntHeader, PuntRecord, tag},
         ports::PortEntry,
     },
 };
@@ -270,7 +270,15 @@ fn punt(skb: *mut __sk_buff, port: u16, tagged: bool, tci: u16) -> u32 {
         return 0;
     };
     // SAFETY: the program's own context.
-    let bytes = unsafe { (*skb).len };
+    let (bytes, beside, beside_tci) =
+        unsafe { ((*skb).len, (*skb).vlan_present, (*skb).vlan_tci as u16) };
+    let (tagged, tci) = if tagged {
+        (tag::CUSTOMER, tci)
+    } else if beside != 0 {
+        (tag::SERVICE, beside_tci)
+    } else {
+        (tag::NONE, 0)
+    };
     let length = if bytes > PUNT_BYTES as u32 {
         PUNT_BYTES as u32
     } else {
@@ -283,7 +291,7 @@ fn punt(skb: *mut __sk_buff, port: u16, tagged: bool, tci: u16) -> u32 {
         (&raw mut (*record).header).write(PuntHeader {
             when: bpf_ktime_get_ns(),
             port,
-            tagged: u16::from(tagged),
+            tagged,
             tci,
             length: length as u16,
         });

@@ -35,6 +35,16 @@ pub struct LearnEvent {
 
 const _: () = assert!(size_of::<LearnEvent>() == 16);
 
+/// Values of [`PuntHeader::tagged`].
+pub mod tag {
+    /// None.
+    pub const NONE: u16 = 0;
+    /// A customer's (IEEE 802.1Q 9.5, 8100): the frame's VLAN.
+    pub const CUSTOMER: u16 = 1;
+    /// A service provider's (88a8), which is nobody's VLAN here, and which the kernel had taken out.
+    pub const SERVICE: u16 = 2;
+}
+
 /// A control frame; its bytes follow, without a tag (the tag is in `tci`).
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +53,7 @@ pub struct PuntHeader {
     pub when: u64,
     /// Port number.
     pub port: u16,
-    /// 1 if the frame was tagged.
+    /// The tag that the frame had and that is not among its bytes: one of [`tag`].
     pub tagged: u16,
     /// Tag control information as received, 0 if untagged.
     pub tci: u16,
