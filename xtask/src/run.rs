@@ -17,7 +17,7 @@ pub fn soak(repo: &Repo) -> Result<ExitCode> {
     )?;
     prepare(repo)?;
     let mut command = repo.binary("hitless-selftests")?;
-    command.arg("failover.soak");
+    command.args(["failover.soak", "stp.soak"]);
     become_it(command)
 }
 

@@ -41,6 +41,9 @@ const FIRST_VLAN: u16 = 100;
 /// How long 8,192 ports may take to open on a busy machine.
 const SETTLES: Duration = Duration::from_secs(120);
 
+/// Within this time a new master speaks in all of its domains.
+const AT_ONCE: Duration = Duration::from_millis(200);
+
 /// How much to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
@@ -65,7 +68,7 @@ impl Effort {
 
 /// What the figures are, for those who read them.
 pub const MEANING: &str = "64 domains x 128 ports, all designated and forwarding. A new master is in charge when it gives the \
-    data path its first lease,\nand speaks when its first BPDU is at the other end of a link.";
+    data path its first lease,\nand is heard when it has spoken in all domains at the other end of a link.";
 
 /// The switch.
 struct Bench {
@@ -111,11 +114,11 @@ pub fn stp(run: &Run, files: &FilePath, effort: Effort) -> Result<Vec<Table>> {
         effort.rounds,
         &mut [
             subject("operator command: in charge", Cause::Operator, |s| s.charge),
-            subject("operator command: first BPDU", Cause::Operator, |s| {
+            subject("operator command: BPDUs heard", Cause::Operator, |s| {
                 s.spoken
             }),
             subject("SIGKILL: in charge", Cause::Killed, |s| s.charge),
-            subject("SIGKILL: first BPDU", Cause::Killed, |s| s.spoken),
+            subject("SIGKILL: BPDUs heard", Cause::Killed, |s| s.spoken),
         ],
     )?);
     Ok(tables)
@@ -133,7 +136,7 @@ enum Cause {
 struct Sample {
     /// Until the new master was in charge.
     charge: f64,
-    /// Until its first BPDU was heard.
+    /// Until its BPDUs were heard.
     spoken: f64,
 }
 
@@ -242,8 +245,7 @@ impl Bench {
         let path = self.switch.state().join("control.sock");
         let mut request =
             UnixStream::connect(&path).with_context(|| format!("connect to {}", path.display()))?;
-        // By the standard's clock the old master may speak at any moment; what counts is what comes after the new one
-        // is in charge, and before that nobody else can have said it.
+        let mark = self.ear.mark();
         let (start, at) = (monotonic_nanoseconds(), Instant::now());
         match cause {
             Cause::Operator => request.write_all(&line)?,
@@ -253,12 +255,7 @@ impl Bench {
             .watch
             .taken(generation, start, lease_ms, None, DEADLINE)?;
         let charge = charge.saturating_sub(start);
-        let next = wait_for("the new master's first BPDU", DEADLINE, || {
-            let heard = self.ear.all();
-            Ok(heard
-                .into_iter()
-                .find(|h| (h.at - at).as_nanos() as u64 > charge))
-        })?;
+        let burst = wait_for("the new master's BPDUs", DEADLINE, || Ok(self.burst(mark)))?;
         let after = self.await_ready()?;
         ensure!(
             after["last_failover"]["hitless"] == true,
@@ -266,8 +263,22 @@ impl Bench {
         );
         Ok(Sample {
             charge: charge as f64 / 1e6,
-            spoken: (next.at - at).as_secs_f64() * 1e3,
+            spoken: (burst - at).as_secs_f64() * 1e3,
         })
+    }
+
+    /// When a new master had spoken in every domain on the port that is heard. It speaks in all of them at once, an old one
+    /// in one after the other, over two seconds.
+    fn burst(&self, mark: usize) -> Option<Instant> {
+        let all = usize::from(DOMAINS + 1);
+        let heard = self.ear.since(mark);
+        // The old master may have spoken in some, just before.
+        let mut windows = heard.windows(all * 3 / 4);
+        let first = windows.find(|some| match some {
+            [first, .., last] => last.at - first.at < AT_ONCE,
+            _ => false,
+        })?;
+        first.last().map(|last| last.at)
     }
 }
 

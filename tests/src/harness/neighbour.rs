@@ -33,12 +33,13 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// The quickest that 802.1D and the kernel allow, with this priority.
+    /// The quickest that 802.1D and the kernel allow with the usual Hello Time, with this priority. With a Hello Time of
+    /// one second the TxHoldCount of an RST bridge would never recover from a convergence, and hold back the next one.
     #[must_use]
     pub const fn quick(priority: u16) -> Self {
         Self {
             priority,
-            hello: 1,
+            hello: 2,
             max_age: 6,
             forward_delay: 4,
         }

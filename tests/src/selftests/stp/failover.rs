@@ -180,20 +180,14 @@ pub fn await_rest<'e>(ears: impl Iterator<Item = &'e Recorder> + Clone) -> Resul
 
 fn plan(place: Place) -> Plan {
     let settings = format!("{QUICK}, path_cost_method: short");
-    // Hello Time 2, as everybody has it, where the switch itself is the root.
-    let root = "hello_time: 2, max_age: 6, forward_delay: 4, path_cost_method: short";
-    let [a, kernel, more] = match place {
-        Place::Root => ["4096", "61440", root],
-        Place::Middle => ["8192", "4096", settings.as_str()],
+    let (a, kernel) = match place {
+        Place::Root => (4096, 61440),
+        Place::Middle => (8192, 4096),
     };
-    let kernel = Parameters {
-        hello: 2,
-        ..Parameters::quick(kernel.parse().unwrap_or(32768))
-    };
-    let a = Ours::new("a", a.parse().unwrap_or(32768)).s0(more).both();
+    let a = Ours::new("a", a).s0(&settings).both();
     Plan::default()
-        .ours([a, Ours::new("b", 12288).s0(more)])
-        .bridge("k", kernel)
+        .ours([a, Ours::new("b", 12288).s0(&settings)])
+        .bridge("k", Parameters::quick(kernel))
         .ring(&["k", "a", "b"])
         .hosts([("k", 1), ("a", 1), ("b", 1)])
 }
