@@ -21,9 +21,9 @@ pub const CASES: &[Case] = &[Case::new(
     "stp.no-module",
     "both modules of a switch in a ring with bridges of the kernel are gone: no loop at any instant although a neighbour \
      opens its port, stations at edge ports still reach the root side, and with a module all is back (seed: 20, 52)",
-    |ctx| no_module(ctx, Duration::from_secs(30)),
+    |ctx| no_module(ctx, Duration::from_secs(60)),
 )
-.timeout(Duration::from_secs(180))
+.timeout(Duration::from_secs(240))
 .waits()];
 
 /// Long versions, for a soak.
