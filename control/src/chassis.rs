@@ -153,7 +153,7 @@ impl Seat {
     fn put_in(&mut self) -> Result<()> {
         let mut command = Command::new(&self.command.0);
         command.args(&self.command.1).stdin(Stdio::null());
-        sys::bind_to_us(&mut command, None);
+        sys::bind_to_us(&mut command, &[]);
         let child = command
             .spawn()
             .with_context(|| format!("start {}", self.command.0.display()))?;

@@ -1,9 +1,10 @@
 //! Sending frames of the control plane's own out of ports' devices, past the data path.
 
+use hitless_boot::PACKET_FD_VARIABLE;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt};
 use std::{
     io,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
 /// Frames handed to the kernel in one call; it takes 1,024 at most.
@@ -44,14 +45,24 @@ pub struct SendReport {
 }
 
 impl PacketSocket {
-    /// Opens the socket.
+    /// The socket that our boot holds (`HITLESS_PACKET_FD`), so that our end need not wait for the kernel to close it; or one
+    /// of our own.
     ///
     /// # Errors
     /// If the kernel gives none, for instance for want of CAP_NET_RAW, or of CAP_NET_ADMIN for its priority and size.
     pub fn open() -> io::Result<Self> {
-        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        // Protocol 0: no frame is ever received.
-        let socket = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
+        let inherited = std::env::var(PACKET_FD_VARIABLE).ok();
+        match inherited.and_then(|number| duplicate(number.parse().ok()?)) {
+            Some(socket) => Self::of(socket),
+            None => {
+                let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+                // Protocol 0: no frame is ever received.
+                Self::of(socket(AddressFamily::Packet, SockType::Raw, flags, None)?)
+            }
+        }
+    }
+
+    fn of(socket: OwnedFd) -> io::Result<Self> {
         setsockopt(&socket, sockopt::Priority, &CONTROL)?;
         setsockopt(&socket, sockopt::SndBufForce, &WAITING_OCTETS)?;
         Ok(Self { socket })
@@ -117,6 +128,29 @@ impl PacketSocket {
         };
         usize::try_from(taken).map_err(|_| io::Error::last_os_error())
     }
+}
+
+/// Another descriptor of the packet socket with this number; `None` if it is none.
+fn duplicate(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: `fcntl` takes any number; one that is not open is an error.
+    let fd = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) };
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: a new descriptor that nobody else owns.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let (mut domain, mut length) = (0i32, size_of::<i32>() as libc::socklen_t);
+    // SAFETY: the kernel writes an integer, which is as long as it is told.
+    let told = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_DOMAIN,
+            (&raw mut domain).cast(),
+            &raw mut length,
+        )
+    };
+    (told == 0 && domain == libc::AF_PACKET).then_some(fd)
 }
 
 /// Sends frames in batches by what tells how many of a batch were taken, or why not even the first was.

@@ -4,7 +4,12 @@
 //! address of the ports' devices, as Linux bridges have it, chosen once and kept in the switch's run directory.
 
 use hitless_common::Mac;
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
 use tracing::{info, warn};
 
 const FILE: &str = "system-mac";
@@ -44,7 +49,13 @@ pub fn system_mac(run_dir: &Path, devices: impl Iterator<Item = Mac>, seed: u64)
 /// Written beside and renamed, so that half an address is never read.
 fn keep(file: &Path, mac: Mac) -> io::Result<()> {
     let new = file.with_extension("new");
-    fs::write(&new, format!("{mac}\n"))?;
+    let mut opened = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
+    writeln!(opened, "{mac}")?;
     fs::rename(&new, file)
 }
 
@@ -68,6 +79,12 @@ mod tests {
         let group = Mac([1, 0, 0, 0, 0, 1]);
         let devices = [group, Mac::ZERO, mac(7), mac(3)];
         assert_eq!(system_mac(dir.path(), devices.into_iter(), 1), mac(3));
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(dir.path().join(FILE))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "open to others");
         // Later devices make no difference, and neither does their lack.
         assert_eq!(system_mac(dir.path(), [mac(1)].into_iter(), 2), mac(3));
         assert_eq!(system_mac(dir.path(), [].into_iter(), 3), mac(3));

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use crate::neighbour::{self, Event, Neighbour};
 use crate::options::Options;
 use crate::restart::{Kind, Restart};
 use crate::slot::Slot;
-use crate::socket::Received;
+use crate::socket::{self, Received};
 use crate::status::{self, Status};
 use crate::watchdog::Watchdog;
 
@@ -47,6 +47,8 @@ struct Boot {
     options: Options,
     signals: SignalFd,
     module: Option<Module>,
+    /// For the daemons of this slot, see [`crate::PACKET_FD_VARIABLE`].
+    packet_socket: Option<OwnedFd>,
     neighbour: Neighbour,
     watchdog: Watchdog,
     restart: Restart,
@@ -75,6 +77,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
         neighbour: Neighbour::new(&directory, options.slot, Instant::now())
             .map_err(Failure::of(format!("listen at {}", socket.display())))?,
         module: None,
+        packet_socket: socket::packets(),
         watchdog: Watchdog::default(),
         restart: Restart::new(options.settled),
         start_at: Some(Instant::now()),
@@ -237,7 +240,10 @@ impl Boot {
 
     fn start(&mut self, now: Instant) {
         self.start_at = None;
-        match Module::start(&self.options.command) {
+        match Module::start(
+            &self.options.command,
+            self.packet_socket.as_ref().map(AsFd::as_fd),
+        ) {
             Ok(module) => {
                 say!(self, "started process {}", module.pid());
                 self.status.daemon = Some(module.pid());

@@ -26,5 +26,10 @@ pub mod watchdog;
 /// Environment variable with the number of the daemon's end of the socket to its boot.
 pub const FD_VARIABLE: &str = "HITLESS_BOOT_FD";
 
+/// Environment variable with the number of a packet socket that the slot's daemons share, one after the other. Closing the
+/// last descriptor of one takes the kernel some 10 ms (it waits until no processor looks at it any more), for which a
+/// daemon that ends would stay in the way of its successor. So the boot holds it.
+pub const PACKET_FD_VARIABLE: &str = "HITLESS_PACKET_FD";
+
 /// Exit code by which a daemon asks to be started again at once (`EX_TEMPFAIL`).
 pub const EXIT_REBOOT: i32 = 75;

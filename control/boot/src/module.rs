@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use crate::line::{Cause, End};
 use crate::restart::Kind;
 use crate::socket::{self, Received};
-use crate::{EXIT_REBOOT, FD_VARIABLE, sys};
+use crate::{EXIT_REBOOT, FD_VARIABLE, PACKET_FD_VARIABLE, sys};
 
 /// Exit code of a Rust program whose main thread panicked.
 const EXIT_PANIC: i32 = 101;
@@ -44,18 +44,25 @@ pub struct Ended {
 }
 
 impl Module {
-    /// Starts the daemon with a socket to us.
+    /// Starts the daemon with a socket to us, and with the slot's packet socket, if there is one.
     ///
     /// # Errors
     /// When its program can not be run.
-    pub fn start((program, arguments): &(OsString, Vec<OsString>)) -> io::Result<Self> {
+    pub fn start(
+        (program, arguments): &(OsString, Vec<OsString>),
+        packet_socket: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Self> {
         let (ours, theirs) = socket::pair()?;
         let mut command = Command::new(program);
         command
             .args(arguments)
             .env(FD_VARIABLE, theirs.as_raw_fd().to_string())
             .stdin(Stdio::null());
-        sys::bind_to_us(&mut command, Some(theirs.as_fd()));
+        if let Some(fd) = packet_socket {
+            command.env(PACKET_FD_VARIABLE, fd.as_raw_fd().to_string());
+        }
+        let open: Vec<_> = [theirs.as_fd()].into_iter().chain(packet_socket).collect();
+        sys::bind_to_us(&mut command, &open);
         let mut child = command.spawn()?;
         let ended = match sys::pidfd(child.id()) {
             Ok(fd) => fd,
@@ -236,7 +243,7 @@ mod tests {
     }
 
     fn shell(script: &str) -> Module {
-        Module::start(&("sh".into(), vec!["-c".into(), script.into()])).unwrap()
+        Module::start(&("sh".into(), vec!["-c".into(), script.into()]), None).unwrap()
     }
 
     fn end_of(module: &mut Module) -> Ended {
@@ -257,6 +264,18 @@ mod tests {
     }
 
     #[test]
+    fn a_daemon_has_the_packet_socket_that_outlives_it() {
+        // Any socket will do here; a real one needs rights.
+        let (held, _) = socket::pair().unwrap();
+        let script = format!("test -S /proc/self/fd/${PACKET_FD_VARIABLE}; exit $?");
+        let command = ("sh".into(), vec!["-c".into(), script.into()]);
+        for _ in 0..2 {
+            let mut module = Module::start(&command, Some(held.as_fd())).unwrap();
+            assert_eq!(end_of(&mut module).end.detail, "0");
+        }
+    }
+
+    #[test]
     fn a_reboot_is_wanted_and_a_failure_is_not() {
         assert_eq!(end_of(&mut shell("exit 75")).kind, Kind::Wanted);
         assert_eq!(end_of(&mut shell("exit 1")).kind, Kind::Failure);
@@ -269,6 +288,6 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_an_error() {
-        assert!(Module::start(&("/nonexistent".into(), Vec::new())).is_err());
+        assert!(Module::start(&("/nonexistent".into(), Vec::new()), None).is_err());
     }
 }

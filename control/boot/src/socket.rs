@@ -42,6 +42,12 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(family, kind, None, flags())?)
 }
 
+/// A packet socket that receives nothing; `None` if the kernel gives none, which the daemon finds out by itself.
+#[must_use]
+pub fn packets() -> Option<OwnedFd> {
+    socket(AddressFamily::Packet, SockType::Raw, flags(), None).ok()
+}
+
 /// Listens at a path that is nobody's, or a dead listener's.
 ///
 /// # Errors

@@ -35,12 +35,13 @@ pub fn collect() -> Option<(u32, ExitStatus)> {
 }
 
 /// Has the command's process killed when this one dies, keeps the terminal's signals from it, gives it the default
-/// signal mask and leaves it one descriptor open.
+/// signal mask and leaves it these descriptors open.
 ///
-/// The descriptor must stay open until the command was started, and this process must have one thread only: the kernel
+/// They must stay open until the command was started, and this process must have one thread only: the kernel
 /// means the thread when it says parent.
-pub fn bind_to_us(command: &mut Command, open: Option<BorrowedFd<'_>>) {
-    let (open, us) = (open.map(|fd| fd.as_raw_fd()), std::process::id());
+pub fn bind_to_us(command: &mut Command, open: &[BorrowedFd<'_>]) {
+    let open: Vec<_> = open.iter().map(AsRawFd::as_raw_fd).collect();
+    let us = std::process::id();
     let prepare = move || {
         SigSet::empty().thread_set_mask()?;
         // SAFETY: prctl with these arguments and getppid take no pointers.
@@ -54,9 +55,9 @@ pub fn bind_to_us(command: &mut Command, open: Option<BorrowedFd<'_>>) {
             // The parent died before it could be watched.
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
-        if let Some(fd) = open {
+        for fd in &open {
             // SAFETY: the descriptor is open, as the caller promised; the command takes an integer.
-            if unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } != 0 {
+            if unsafe { libc::fcntl(*fd, libc::F_SETFD, 0) } != 0 {
                 return Err(io::Error::last_os_error());
             }
         }

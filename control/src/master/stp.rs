@@ -20,6 +20,8 @@ pub(super) struct Speech {
     socket: Option<PacketSocket>,
     /// They promise or follow what the standby does not know yet.
     waiting: Vec<OutFrame>,
+    /// A new master has not opened anything yet: until then it says nothing.
+    begins: bool,
     /// Frames that the kernel did not take.
     unsent: u64,
 }
@@ -37,6 +39,7 @@ impl Master {
         let mac = system_mac(run_dir, addresses, self.hardware.fdb_seed);
         let vlans = &self.hardware.vlans;
         let entry = |vlan: VlanId| vlans.get(vlan.get().into()).copied().unwrap_or_default();
+        self.speech.begins = true;
         let followed;
         (self.stp, followed) = Stpds::resume(
             mac,
@@ -105,7 +108,7 @@ impl Master {
             self.tables_changed = true;
             self.opening = true;
         }
-        if sync || !self.speech.waiting.is_empty() {
+        if sync || self.speech.begins || !self.speech.waiting.is_empty() {
             self.speech.waiting.extend(frames);
         } else {
             self.speak(&frames);
@@ -114,6 +117,7 @@ impl Master {
 
     /// Sends what waited for the standby.
     pub(super) fn speak_up(&mut self) {
+        self.speech.begins = false;
         let frames = std::mem::take(&mut self.speech.waiting);
         self.speak(&frames);
     }

@@ -158,9 +158,9 @@ impl Master {
         }
         master.begin_stp(&boot.run_dir, boot.stp);
         master.apply();
-        // Nobody is there yet who would have to know first.
-        master.open();
+        // What has to be closed is. Nobody is there yet who would have to know first of what opens.
         master.renew_lease();
+        master.open();
         if let Some((adopted, adopting)) = adopted {
             master.report_start(&adopted, opened, adopting);
             if boot.flush {
