@@ -236,10 +236,16 @@ impl Terminal {
             .stderr(pair.slave)
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR");
-        // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
+        // SAFETY: between fork and exec the closure makes system calls only, and allocates nothing.
         unsafe {
             command.pre_exec(|| {
                 setsid()?;
+                // As after a login, whatever we were started with: in the background of a script interrupts are ignored.
+                for signal in [libc::SIGINT, libc::SIGQUIT] {
+                    if libc::signal(signal, libc::SIG_DFL) == libc::SIG_ERR {
+                        return Err(std::io::Error::last_os_error());
+                    }
+                }
                 if libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) == -1 {
                     return Err(std::io::Error::last_os_error());
                 }
