@@ -162,10 +162,13 @@ fn colour(ctx: &Ctx) -> Result<()> {
         .args(command.get_args())
         .env("HOME", ctx.files());
     let mut terminal = Terminal::spawn(ctx.run(), through, Size::USUAL)?;
-    terminal.await_view("a prompt", |view| {
-        is_prompt(view.cursor_line()).then_some(())
-    })?;
-    for line in ["show nonsense", "show vlan 101", "exit"] {
+    for (number, line) in (1..).zip(["show nonsense", "show vlan 101", "exit"]) {
+        // One at a time: what is typed while an answer is printed is the terminal's to keep.
+        let prompt = format!("{SYSNAME}.{number} ");
+        terminal.await_view("the next prompt", |view| {
+            let line = view.cursor_line();
+            (is_prompt(line) && line.contains(&prompt)).then_some(())
+        })?;
         terminal.line(line)?;
     }
     terminal.ended()?;
