@@ -361,7 +361,10 @@ fn watch(case: &Case) -> Ended {
     };
     let outcome = match outcome {
         Outcome::Failed(mut lines) => {
+            // The reason last: of a long log only the end may be kept.
+            let reason = lines.remove(0);
             lines.extend(of(&notes));
+            lines.push(format!("reason: {reason}"));
             Outcome::Failed(lines)
         }
         other => other,
@@ -450,10 +453,10 @@ mod tests {
             Case::new("c.skip", "is skipped", skips),
         ];
         let expected = "KTAP version 1\n1..5\n\
-             # still running after 50ms\nnot ok 1 a.slow: hangs\n\
+             # reason: still running after 50ms\nnot ok 1 a.slow: hangs\n\
              ok 2 a.pass: passes (seed: 16, 17)\n\
-             # one frame\n# too much\n# -- end of sw1.log:\n# first\n# second\n# a note\nnot ok 3 b.fail: fails\n\
-             # panicked: on purpose\nnot ok 4 b.panic: panics\n\
+             # -- end of sw1.log:\n# first\n# second\n# a note\n# reason: one frame\n# too much\nnot ok 3 b.fail: fails\n\
+             # reason: panicked: on purpose\nnot ok 4 b.panic: panics\n\
              ok 5 c.skip: is skipped # SKIP no tshark\n\
              # Totals: pass:1 fail:3 xfail:0 xpass:0 skip:1 error:0\n";
         for parallel in [1, 3] {

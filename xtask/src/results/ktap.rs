@@ -17,6 +17,8 @@ pub struct Ktap {
     reported: u32,
     /// For each level, outermost first: its indentation and the results since the level above had one.
     levels: Vec<(usize, u32, u32)>,
+    /// Why the test failed that the next result is of, if it said so.
+    reason: Option<String>,
 }
 
 /// One result line.
@@ -69,7 +71,10 @@ impl Reader for Ktap {
                 self.skip("all network tests", why);
             }
         } else if let Some(result) = parse(line) {
-            self.result(&result);
+            let reason = self.reason.take();
+            self.result(&result, reason);
+        } else if let Some(reason) = line.trim_start().strip_prefix("# reason: ") {
+            self.reason = Some(reason.to_owned());
         }
     }
 
@@ -96,7 +101,7 @@ impl Reader for Ktap {
 }
 
 impl Ktap {
-    fn result(&mut self, line: &Line<'_>) {
+    fn result(&mut self, line: &Line<'_>, reason: Option<String>) {
         // Whatever is deeper than this line are the parts of the test that it sums up.
         let mut parts = (0, 0);
         while let Some((_, count, failed)) = self
@@ -139,7 +144,10 @@ impl Ktap {
         match outcome {
             Outcome::Skipped => self.skip(line.description, line.skip.unwrap_or_default()),
             Outcome::Passed => self.results.passed += 1,
-            Outcome::Failed => self.results.fail(line.description.to_owned()),
+            Outcome::Failed => self.results.fail(match reason {
+                Some(reason) => format!("{}: {reason}", line.description),
+                None => line.description.to_owned(),
+            }),
         }
     }
 
@@ -170,12 +178,12 @@ mod tests {
     fn flat() {
         let results = read(
             "KTAP version 1\n1..4\n# vlan: made ns a\nok 1 vlan.access (seed: 17)\n\
-             not ok 2 - vlan.trunk (seed: 16, 17)\nok 3 stp.kernel # SKIP no bridge module\nok 4 mtu\n\
+             # reason: lost 3\nnot ok 2 - vlan.trunk (seed: 16, 17)\nok 3 stp.kernel # SKIP no bridge module\nok 4 mtu\n\
              # Totals: pass:2 fail:1\n",
             1,
         );
         assert_eq!(results.summary(), "2 passed, 1 failed, 1 skipped");
-        assert_eq!(results.failures, ["vlan.trunk (seed: 16, 17)"]);
+        assert_eq!(results.failures, ["vlan.trunk (seed: 16, 17): lost 3"]);
         assert_eq!(results.skips, ["stp.kernel: no bridge module"]);
         let row: Vec<Outcome> = results.rows[&17]
             .iter()
