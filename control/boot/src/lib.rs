@@ -8,9 +8,11 @@
 //! Files in the backplane directory, one of each a slot: `backplane-<slot>.sock`, where the other slot's boot
 //! connects; `backplane-<slot>.lock`, held while the boot lives; `status-<slot>`, what [`status`] tells.
 
+pub mod bank;
 pub mod boot;
 pub mod directory;
 pub mod failure;
+pub mod image;
 pub mod line;
 pub mod log;
 pub mod module;
