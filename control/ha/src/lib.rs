@@ -18,3 +18,4 @@ pub mod schema;
 pub mod sender;
 pub mod slot;
 pub mod state;
+pub mod upgrade;
