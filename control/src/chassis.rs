@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,9 @@ use crate::config_file::banks::Banks;
 use crate::hw::pins::BPFFS;
 use crate::northbound::RUN_DIR;
 
+/// Where switches keep what outlives a restart of the machine.
+const STATE_DIR: &str = "/var/lib/hitless";
+
 /// A module that was removed stays out so long before it is put back.
 const OUT: Duration = Duration::from_secs(1);
 
@@ -53,17 +56,22 @@ pub struct Options {
     #[arg(long, value_name = "PROGRAM")]
     pub boot: Option<PathBuf>,
 
-    /// The program hitlessd of both slots [default: beside this program, or in PATH]
+    /// What both slots boot when no image bank can be used, the factory image: an image file or the program hitlessd
+    /// [default: beside this program, or in PATH]
     #[arg(long, value_name = "PROGRAM")]
     pub image: Option<PathBuf>,
 
-    /// Another hitlessd in slot msm-a
+    /// Another factory image in slot msm-a
     #[arg(long, value_name = "PROGRAM")]
     pub image_a: Option<PathBuf>,
 
-    /// Another hitlessd in slot msm-b
+    /// Another factory image in slot msm-b
     #[arg(long, value_name = "PROGRAM")]
     pub image_b: Option<PathBuf>,
+
+    /// Image banks of both slots [default: /var/lib/hitless/SWITCH/images, made when first written to]
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
 
     /// Life in milliseconds after which the end of a module is no failure in a row [default: 60000]
     #[arg(long, value_name = "MS")]
@@ -82,7 +90,14 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     let (_, config) = Banks::new(&options.config).load_selected()?;
     let directory = Path::new(RUN_DIR).join(config.switch.as_str());
-    let seat = |slot| Seat::new(options, slot, &directory);
+    let images = match &options.images {
+        // The boots may look for it from elsewhere.
+        Some(given) => path::absolute(given).with_context(|| given.display().to_string())?,
+        None => Path::new(STATE_DIR)
+            .join(config.switch.as_str())
+            .join("images"),
+    };
+    let seat = |slot| Seat::new(options, slot, &directory, &images);
     let seats = [seat(Slot::A)?, seat(Slot::B)?];
     // Closed to others, who could take its lock.
     directory::make(&directory, directory::PASSAGE)
@@ -114,7 +129,7 @@ struct Seat {
 }
 
 impl Seat {
-    fn new(options: &Options, slot: Slot, directory: &Path) -> Result<Self> {
+    fn new(options: &Options, slot: Slot, directory: &Path, images: &Path) -> Result<Self> {
         let own = match slot {
             Slot::A => &options.image_a,
             Slot::B => &options.image_b,
@@ -127,6 +142,8 @@ impl Seat {
         add(&slot.name());
         add(&"--backplane");
         add(&directory);
+        add(&"--images");
+        add(&images);
         if let Some(ms) = options.settled_ms {
             add(&"--settled-ms");
             add(&ms.to_string());

@@ -38,7 +38,7 @@ const NEW_SELECTED: &str = "selected.new";
 const MAX_SELECTION: u64 = 64;
 
 /// Octets copied at a time.
-const PIECE: usize = 256 * 1024;
+const PIECE: usize = 64 * 1024;
 
 /// A place for an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,5 +1,6 @@
 //! The loop: the one place that waits.
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,11 +15,13 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
 
+use crate::bank::Banks;
+use crate::choice::{Choice, Chooser, EARLY_ENDS, Origin};
 use crate::directory;
 use crate::failure::Failure;
 use crate::line::{Cause, ToBoot, ToDaemon, ToPeer};
 use crate::log;
-use crate::module::{Ended, Module};
+use crate::module::{Ended, Module, Program};
 use crate::neighbour::{self, Event, Neighbour};
 use crate::options::Options;
 use crate::restart::{Kind, Restart};
@@ -52,6 +55,8 @@ struct Boot {
     neighbour: Neighbour,
     watchdog: Watchdog,
     restart: Restart,
+    /// In a slot with image banks.
+    images: Option<Chooser>,
     /// When the daemon is started again.
     start_at: Option<Instant>,
     /// Since SIGTERM: when the daemon is killed.
@@ -80,6 +85,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
         packet_socket: socket::packets(),
         watchdog: Watchdog::default(),
         restart: Restart::new(options.settled),
+        images: images(&options),
         start_at: Some(Instant::now()),
         stopping: None,
         status: Status {
@@ -125,6 +131,18 @@ fn lock(path: &Path) -> Result<Flock<File>, Failure> {
             return Ok(file);
         }
     }
+}
+
+/// The image banks, without leftovers of what was interrupted.
+fn images(options: &Options) -> Option<Chooser> {
+    let banks = Banks::new(options.images.as_ref()?);
+    if let Err(error) = banks.clean(options.slot) {
+        log::line(
+            options.slot,
+            format_args!("leftovers in the image banks: {error}"),
+        );
+    }
+    Some(Chooser::new(banks, options.slot, options.settled))
 }
 
 fn signals() -> nix::Result<SignalFd> {
@@ -240,10 +258,22 @@ impl Boot {
 
     fn start(&mut self, now: Instant) {
         self.start_at = None;
-        match Module::start(
-            &self.options.command,
-            self.packet_socket.as_ref().map(AsFd::as_fd),
-        ) {
+        let origin = self.choose();
+        let banks = self.images.as_ref().map(Chooser::banks);
+        let (factory, arguments) = &self.options.command;
+        let bank = match (banks, origin) {
+            (Some(banks), Some(Origin::Bank(bank))) => Some(banks.path(self.options.slot, bank)),
+            _ => None,
+        };
+        let program = bank
+            .as_ref()
+            .map_or(factory.as_os_str(), |path| path.as_os_str());
+        match Module::start(&Program {
+            program,
+            arguments,
+            packet_socket: self.packet_socket.as_ref().map(AsFd::as_fd),
+            images: banks.map(Banks::directory).zip(origin),
+        }) {
             Ok(module) => {
                 say!(self, "started process {}", module.pid());
                 self.status.daemon = Some(module.pid());
@@ -255,13 +285,77 @@ impl Boot {
             Err(error) => {
                 let pause = self.restart.pause(Kind::Failure, Duration::ZERO);
                 self.start_at = Some(now + pause);
-                let program = self.options.command.0.display();
                 say!(
                     self,
-                    "can not start {program}: {error}; tries again in {} ms",
+                    "can not start {}: {error}; tries again in {} ms",
+                    program.display(),
                     pause.as_millis()
                 );
+                self.judge(Cause::Exit, Kind::Failure, Duration::ZERO, false, &error);
             }
+        }
+    }
+
+    /// In a slot with image banks: decides what is started, and says what is new in that.
+    fn choose(&mut self) -> Option<Origin> {
+        let Choice {
+            origin,
+            manifest,
+            refused,
+            unselected,
+        } = self.images.as_mut()?.choose();
+        for (bank, why) in refused
+            .iter()
+            .filter(|new| !self.status.refused.contains(new))
+        {
+            say!(self, "does not boot the {bank} image: {why}");
+        }
+        if let Some(why) = &unselected
+            && self.status.unselected != unselected
+        {
+            say!(self, "takes the primary image for the selected one: {why}");
+        }
+        match manifest {
+            Some(manifest) => say!(
+                self,
+                "boots the {origin} image: version {} ({})",
+                manifest.version(),
+                manifest.git()
+            ),
+            None if self.status.bank != Some(origin) => say!(self, "boots the factory image"),
+            None => {}
+        }
+        self.status.bank = Some(origin);
+        self.status.refused = refused;
+        self.status.unselected = unselected;
+        Some(origin)
+    }
+
+    /// How an image did.
+    fn judge(
+        &mut self,
+        cause: Cause,
+        kind: Kind,
+        lived: Duration,
+        told_role: bool,
+        how: &dyn Display,
+    ) {
+        let Some(images) = &mut self.images else {
+            return;
+        };
+        match images.ended(cause, kind, lived, told_role, how) {
+            Some(Origin::Factory) => {
+                say!(
+                    self,
+                    "the factory image does not live either: all are tried again"
+                );
+            }
+            Some(Origin::Bank(bank)) => say!(
+                self,
+                "the {bank} image ended {EARLY_ENDS} times in a row: it is not booted before a new selection, another \
+                 image, or a reset"
+            ),
+            None => {}
         }
     }
 
@@ -281,7 +375,7 @@ impl Boot {
         self.module = None;
         self.watchdog = Watchdog::default();
         self.status.daemon = None;
-        self.status.role = None;
+        let told_role = self.status.role.take().is_some();
         self.status.version = None;
         let told = if told { "" } else { " (nobody to tell)" };
         if self.stopping.is_some() {
@@ -294,6 +388,7 @@ impl Boot {
             "process ended: {end}{told}; starts again in {} ms",
             pause.as_millis()
         );
+        self.judge(end.cause, kind, lived, told_role, &end);
     }
 
     fn packets(&mut self) {
@@ -350,6 +445,9 @@ impl Boot {
                     say!(self, "{other} is present");
                 }
                 Event::Reset => {
+                    if let Some(images) = &mut self.images {
+                        images.reset();
+                    }
                     if let Some(module) = &mut self.module {
                         module.kill(Cause::Reset, format!("asked for by {other}"));
                     }

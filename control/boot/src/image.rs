@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 
 mod manifest;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod version;
 
 pub use manifest::{Base, Manifest, hex};
@@ -44,7 +44,7 @@ pub const MAX_SIGNATURE: u64 = 4096;
 const ELF_HEADER: usize = 64;
 
 /// Octets read at a time.
-const PIECE: usize = 256 * 1024;
+const PIECE: usize = 64 * 1024;
 
 /// Machine in the ELF header (`e_machine`) of what this machine runs.
 const MACHINE: u16 = if cfg!(target_arch = "aarch64") {

@@ -10,6 +10,7 @@
 
 pub mod bank;
 pub mod boot;
+pub mod choice;
 pub mod directory;
 pub mod failure;
 pub mod image;
@@ -32,6 +33,13 @@ pub const FD_VARIABLE: &str = "HITLESS_BOOT_FD";
 /// last descriptor of one takes the kernel some 10 ms (it waits until no processor looks at it any more), for which a
 /// daemon that ends would stay in the way of its successor. So the boot holds it.
 pub const PACKET_FD_VARIABLE: &str = "HITLESS_PACKET_FD";
+
+/// Environment variable with the directory of the switch's images, where both slots have their banks
+/// ([`bank::Banks`]). Not set in a slot without banks.
+pub const IMAGES_VARIABLE: &str = "HITLESS_IMAGES";
+
+/// Environment variable with what the daemon was started from ([`choice::Origin`]). Not set in a slot without banks.
+pub const BANK_VARIABLE: &str = "HITLESS_BANK";
 
 /// Exit code by which a daemon asks to be started again at once (`EX_TEMPFAIL`).
 pub const EXIT_REBOOT: i32 = 75;

@@ -1,23 +1,38 @@
 //! The daemon of this slot, from its start to its end.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::choice::Origin;
 use crate::line::{Cause, End};
 use crate::restart::Kind;
 use crate::socket::{self, Received};
-use crate::{EXIT_REBOOT, FD_VARIABLE, PACKET_FD_VARIABLE, sys};
+use crate::{BANK_VARIABLE, EXIT_REBOOT, FD_VARIABLE, IMAGES_VARIABLE, PACKET_FD_VARIABLE, sys};
 
 /// Exit code of a Rust program whose main thread panicked.
 const EXIT_PANIC: i32 = 101;
+
+/// What is started.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    /// The daemon.
+    pub program: &'a OsStr,
+    /// Its arguments.
+    pub arguments: &'a [OsString],
+    /// The slot's packet socket, if there is one.
+    pub packet_socket: Option<BorrowedFd<'a>>,
+    /// Directory of the image banks, and which of them the daemon is from, if the slot has any.
+    pub images: Option<(&'a Path, Origin)>,
+}
 
 /// A running daemon. Dropped, it is killed.
 #[derive(Debug)]
@@ -44,24 +59,31 @@ pub struct Ended {
 }
 
 impl Module {
-    /// Starts the daemon with a socket to us, and with the slot's packet socket, if there is one.
+    /// Starts a daemon with a socket to us.
     ///
     /// # Errors
     /// When its program can not be run.
-    pub fn start(
-        (program, arguments): &(OsString, Vec<OsString>),
-        packet_socket: Option<BorrowedFd<'_>>,
-    ) -> io::Result<Self> {
+    pub fn start(what: &Program<'_>) -> io::Result<Self> {
         let (ours, theirs) = socket::pair()?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(what.program);
         command
-            .args(arguments)
+            .args(what.arguments)
             .env(FD_VARIABLE, theirs.as_raw_fd().to_string())
+            .env_remove(IMAGES_VARIABLE)
+            .env_remove(BANK_VARIABLE)
             .stdin(Stdio::null());
-        if let Some(fd) = packet_socket {
+        if let Some((directory, origin)) = what.images {
+            command
+                .env(IMAGES_VARIABLE, directory)
+                .env(BANK_VARIABLE, origin.to_string());
+        }
+        if let Some(fd) = what.packet_socket {
             command.env(PACKET_FD_VARIABLE, fd.as_raw_fd().to_string());
         }
-        let open: Vec<_> = [theirs.as_fd()].into_iter().chain(packet_socket).collect();
+        let open: Vec<_> = [theirs.as_fd()]
+            .into_iter()
+            .chain(what.packet_socket)
+            .collect();
         sys::bind_to_us(&mut command, &open);
         let mut child = command.spawn()?;
         let ended = match sys::pidfd(child.id()) {
@@ -242,8 +264,22 @@ mod tests {
         }
     }
 
+    fn shell_with(
+        script: &str,
+        packet_socket: Option<BorrowedFd<'_>>,
+        images: Option<(&Path, Origin)>,
+    ) -> Module {
+        Module::start(&Program {
+            program: "sh".as_ref(),
+            arguments: &["-c".into(), script.into()],
+            packet_socket,
+            images,
+        })
+        .unwrap()
+    }
+
     fn shell(script: &str) -> Module {
-        Module::start(&("sh".into(), vec!["-c".into(), script.into()]), None).unwrap()
+        shell_with(script, None, None)
     }
 
     fn end_of(module: &mut Module) -> Ended {
@@ -268,11 +304,22 @@ mod tests {
         // Any socket will do here; a real one needs rights.
         let (held, _) = socket::pair().unwrap();
         let script = format!("test -S /proc/self/fd/${PACKET_FD_VARIABLE}; exit $?");
-        let command = ("sh".into(), vec!["-c".into(), script.into()]);
         for _ in 0..2 {
-            let mut module = Module::start(&command, Some(held.as_fd())).unwrap();
+            let mut module = shell_with(&script, Some(held.as_fd()), None);
             assert_eq!(end_of(&mut module).end.detail, "0");
         }
+    }
+
+    #[test]
+    fn a_daemon_knows_what_it_was_started_from() {
+        let images = Some((Path::new("/images"), Origin::Factory));
+        let script = "test $HITLESS_IMAGES.$HITLESS_BANK = /images.factory; exit $?";
+        assert_eq!(
+            end_of(&mut shell_with(script, None, images)).end.detail,
+            "0"
+        );
+        let script = "test -z \"$HITLESS_IMAGES$HITLESS_BANK\"; exit $?";
+        assert_eq!(end_of(&mut shell(script)).end.detail, "0");
     }
 
     #[test]
@@ -288,6 +335,12 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_an_error() {
-        assert!(Module::start(&("/nonexistent".into(), Vec::new()), None).is_err());
+        let program = Program {
+            program: "/nonexistent".as_ref(),
+            arguments: &[],
+            packet_socket: None,
+            images: None,
+        };
+        assert!(Module::start(&program).is_err());
     }
 }

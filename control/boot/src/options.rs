@@ -14,10 +14,13 @@ Starts and watches the management module of one slot of a Hitless switch.
 Usage: hitless-boot --slot msm-a|msm-b [OPTIONS] -- COMMAND [ARGUMENT]...
 
 COMMAND is hitlessd with its options. When it ends, the boot of the other slot is told how, and it is started again.
+With image banks, the image of the selected bank takes the place of COMMAND's program, with the same options; if it can
+not be used, that of the other bank does; if neither can, COMMAND is started as it stands.
 
 Options:
   --slot SLOT        msm-a or msm-b
   --backplane DIR    Where the boots of both slots meet [default: /run/hitless]
+  --images DIR       Image banks of both slots; without it, COMMAND is all there is to boot
   --settled-ms MS    Life after which an end is no failure in a row [default: 60000]
   -h, --help         Print this
   -V, --version      Print the version
@@ -32,6 +35,8 @@ pub struct Options {
     pub slot: Slot,
     /// Where the boots of both slots meet.
     pub backplane: PathBuf,
+    /// Where the image banks are, if the slot has any.
+    pub images: Option<PathBuf>,
     /// Life after which an end is the first of a row of failures.
     pub settled: Duration,
     /// The daemon, and its arguments.
@@ -55,7 +60,7 @@ pub enum Asked {
 /// In words, what is wrong with which argument.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
     let mut arguments = arguments.into_iter();
-    let (mut slot, mut backplane, mut settled) = (None, None, None);
+    let (mut slot, mut backplane, mut images, mut settled) = (None, None, None, None);
     while let Some(argument) = arguments.next() {
         let text = argument.to_string_lossy().into_owned();
         let (name, mut value) = match text.split_once('=') {
@@ -66,7 +71,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Str
             "--" if value.is_none() => break,
             "-h" | "--help" => return Ok(Asked::Help),
             "-V" | "--version" => return Ok(Asked::Version),
-            "--slot" | "--backplane" | "--settled-ms" => {}
+            "--slot" | "--backplane" | "--images" | "--settled-ms" => {}
             _ => return Err(format!("{text:?} is not understood; see --help")),
         }
         let value = value.take().or_else(|| arguments.next());
@@ -78,6 +83,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Str
                 slot.replace(parsed).is_some()
             }
             "--backplane" => backplane.replace(PathBuf::from(value)).is_some(),
+            "--images" => images.replace(PathBuf::from(value)).is_some(),
             _ => {
                 let ms = told.parse::<u32>();
                 let ms = ms.map_err(|e| format!("--settled-ms {told:?}: {e}"))?;
@@ -94,6 +100,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Str
     Ok(Asked::Run(Options {
         slot: slot.ok_or("no slot: give --slot msm-a or --slot msm-b")?,
         backplane: backplane.unwrap_or_else(|| PathBuf::from("/run/hitless")),
+        images,
         settled: settled.unwrap_or(SETTLED),
         command: (program, arguments.collect()),
     }))
@@ -109,13 +116,14 @@ mod tests {
 
     #[test]
     fn a_whole_line() {
-        let Ok(Asked::Run(options)) =
-            words("--slot=msm-b --backplane /run/x --settled-ms 0 -- hitlessd --slot msm-b --help")
-        else {
+        let Ok(Asked::Run(options)) = words(
+            "--slot=msm-b --backplane /run/x --images=/x --settled-ms 0 -- hitlessd --slot msm-b --help",
+        ) else {
             panic!("not understood");
         };
         assert_eq!(options.slot, Slot::B);
         assert_eq!(options.backplane, PathBuf::from("/run/x"));
+        assert_eq!(options.images, Some(PathBuf::from("/x")));
         assert_eq!(options.settled, Duration::ZERO);
         assert_eq!(options.command.0, "hitlessd");
         assert_eq!(options.command.1, ["--slot", "msm-b", "--help"]);
@@ -127,6 +135,7 @@ mod tests {
             panic!("not understood");
         };
         assert_eq!(options.backplane, PathBuf::from("/run/hitless"));
+        assert_eq!(options.images, None);
         assert_eq!(options.settled, SETTLED);
     }
 

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use crate::bank::Bank;
+use crate::choice::Origin;
 use crate::directory;
 use crate::slot::Slot;
 
@@ -18,6 +20,12 @@ pub struct Status {
     pub role: Option<String>,
     /// The version that the daemon told.
     pub version: Option<String>,
+    /// What the daemon was started from, or the last one was; unknown in a slot without image banks.
+    pub bank: Option<Origin>,
+    /// Banks that were to be booted and could not be, with the reason.
+    pub refused: Vec<(Bank, String)>,
+    /// Why the selection of a bank could not be used.
+    pub unselected: Option<String>,
 }
 
 /// The status file of a slot in a backplane directory.
@@ -58,6 +66,15 @@ impl Status {
                 let _ = writeln!(text, "{word} {value}");
             }
         }
+        if let Some(origin) = self.bank {
+            let _ = writeln!(text, "bank {origin}");
+        }
+        for (bank, why) in &self.refused {
+            let _ = writeln!(text, "image-refused {bank} {}", line(why));
+        }
+        if let Some(why) = &self.unselected {
+            let _ = writeln!(text, "selection-refused {}", line(why));
+        }
         text
     }
 
@@ -69,11 +86,24 @@ impl Status {
                 "daemon" => status.daemon = value.parse().ok(),
                 "role" => status.role = Some(value.to_owned()),
                 "version" => status.version = Some(value.to_owned()),
+                "bank" => status.bank = value.parse().ok(),
+                "image-refused" => {
+                    let (bank, why) = value.split_once(' ').unwrap_or((value, ""));
+                    if let Ok(bank) = bank.parse() {
+                        status.refused.push((bank, why.to_owned()));
+                    }
+                }
+                "selection-refused" => status.unselected = Some(value.to_owned()),
                 _ => {}
             }
         }
         status
     }
+}
+
+/// A text of one line: names of files may have more.
+fn line(text: &str) -> String {
+    text.replace('\n', " ")
 }
 
 #[cfg(test)]
@@ -94,13 +124,21 @@ mod tests {
             status.daemon = Some(8);
             status.role = Some("standby".into());
             status.version = Some("0.1.0".into());
+            status.bank = Some(Origin::Factory);
+            status.refused = vec![
+                (Bank::Secondary, "/x: is damaged".into()),
+                (Bank::Primary, "is empty".into()),
+            ];
+            status.unselected = Some("/x: is no bank".into());
         }
         assert!(Status::read(directory.path(), Slot::B).is_err());
     }
 
     #[test]
     fn nonsense_is_unknown() {
-        let status = Status::parse("boot x\ndaemon -1\n\u{1}\nfuture thing\nrole");
+        let status = Status::parse(
+            "boot x\ndaemon -1\n\u{1}\nfuture thing\nrole\nbank x\nimage-refused x y",
+        );
         assert_eq!(status, Status::default());
     }
 }

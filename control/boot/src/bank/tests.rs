@@ -3,36 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
 use super::*;
-use crate::image::{self, Base};
-
-/// An image file of a version. Its program can not run; nobody does.
-fn image(directory: &TempDir, version: &str) -> PathBuf {
-    let mut elf = vec![7; 2 * PIECE + 5];
-    elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
-    let machine: u16 = if cfg!(target_arch = "aarch64") {
-        183
-    } else {
-        62
-    };
-    elf[18..20].copy_from_slice(&machine.to_le_bytes());
-    let program = directory.path().join("program");
-    fs::write(&program, &elf).unwrap();
-    let (size, sha256) = image::measure(&program).unwrap();
-    let base = Base {
-        version: version.parse().unwrap(),
-        git: "0123abcd".into(),
-        date: "2026-11-21T12:00:00Z".into(),
-        arch: std::env::consts::ARCH.into(),
-        size,
-        sha256,
-        lowest_compatible: "0.1.0".parse().unwrap(),
-    };
-    let manifest = Manifest::new(&base, []).unwrap();
-    let path = directory.path().join(format!("{version}.image"));
-    let mut out = File::create(&path).unwrap();
-    image::assemble(&mut &elf[..], &manifest, "", &mut out).unwrap();
-    path
-}
+use crate::image::tests::image_file as image;
 
 fn banks(directory: &TempDir) -> Banks {
     Banks::new(&directory.path().join("not/yet"))

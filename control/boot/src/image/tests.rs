@@ -37,6 +37,19 @@ fn good() -> Vec<u8> {
     octets_of(&elf, &base(&elf))
 }
 
+/// An image file of a version, some pieces long. Its program can not run; nobody does.
+pub(crate) fn image_file(directory: &TempDir, version: &str) -> PathBuf {
+    let mut elf = program(MACHINE);
+    elf.resize(2 * PIECE + 5, 3);
+    let base = Base {
+        version: version.parse().unwrap(),
+        ..base(&elf)
+    };
+    let path = directory.path().join(format!("{version}.image"));
+    fs::write(&path, octets_of(&elf, &base)).unwrap();
+    path
+}
+
 /// Opens and verifies a file of these octets.
 fn judge(directory: &TempDir, octets: &[u8]) -> Result<Image, ImageError> {
     let path = directory.path().join("image");
