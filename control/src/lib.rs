@@ -8,6 +8,7 @@ pub mod blackbox;
 pub mod chassis;
 pub mod cli;
 pub mod config_file;
+pub mod describe;
 pub mod disk;
 pub mod ethtool;
 pub mod grammar;

@@ -437,7 +437,7 @@ impl Module {
                 .unwrap_or_default(),
             ..Hello::new(
                 self.slot,
-                env!("CARGO_PKG_VERSION"),
+                hitless_common::VERSION,
                 self.own_config.switch.as_str(),
                 std::process::id(),
             )
@@ -468,7 +468,7 @@ impl Module {
     /// Tells hitless-boot what this module is.
     pub fn tell_role(&self, role: &str) {
         if let Some(backplane) = &self.backplane {
-            backplane.state(role, env!("CARGO_PKG_VERSION"));
+            backplane.state(role, hitless_common::VERSION);
         }
     }
 

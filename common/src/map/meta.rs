@@ -22,6 +22,43 @@ pub const SCHEMA: &[(&str, u16)] = &[
     (super::name::PUNT, 1),
 ];
 
+/// What becomes of a map's contents when a module takes over hardware whose map of that name has another schema version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// The master fills the new map with what it wants there anyway.
+    Rebuilt,
+    /// Values are only ever appended to: the common part is copied.
+    Carried,
+    /// Nothing of value is in it for more than a moment: the new map begins empty.
+    Scratch,
+}
+
+impl Keeping {
+    /// The word in a description.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rebuilt => "rebuilt",
+            Self::Carried => "carried",
+            Self::Scratch => "scratch",
+        }
+    }
+}
+
+/// What becomes of the map with this name; of one that is not known, nothing is kept.
+#[must_use]
+pub fn keeping(map: &str) -> Keeping {
+    match map {
+        super::name::META | super::name::COUNTERS => Keeping::Carried,
+        super::name::PORTS
+        | super::name::EGRESS
+        | super::name::XDP_TX
+        | super::name::VLANS
+        | super::name::FDB => Keeping::Rebuilt,
+        _ => Keeping::Scratch,
+    }
+}
+
 /// What the data path and every management module must agree on.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

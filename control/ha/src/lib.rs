@@ -7,6 +7,8 @@
 
 pub mod audit;
 pub mod cause;
+pub mod compat;
+pub mod describe;
 pub mod digest;
 pub mod link;
 pub mod message;

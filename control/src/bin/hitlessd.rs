@@ -39,7 +39,7 @@ use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 /// The data path needs no process: when hitlessd ends, however it ends, frames go on. The next hitlessd adopts what
 /// it finds. `hitless clear hardware` takes the data path down.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = hitless_common::VERSION)]
 struct Arguments {
     /// Configuration file (YAML)
     #[arg(long, value_name = "FILE", default_value = "/etc/hitless/hitless.yaml")]
@@ -52,6 +52,10 @@ struct Arguments {
     /// Check the configuration file and end
     #[arg(long)]
     check: bool,
+
+    /// Print what this version knows, for the manifest of an image, and end
+    #[arg(long)]
+    describe: bool,
 
     /// Group whose members command the switch; root always does [default: hitless, if there is one]
     #[arg(long, value_name = "NAME")]
@@ -94,6 +98,10 @@ enum DatapathLog {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.describe {
+        print!("{}", hitless::describe::own().lines());
+        return ExitCode::SUCCESS;
+    }
     let logbook = Logbook::new(arguments.slot);
     if let Err(e) = start_log(&arguments, &logbook) {
         eprintln!("hitlessd: {e:#}");
@@ -264,7 +272,7 @@ async fn module(
         }
     };
     let serving = tokio::task::spawn_local(tasks::supervise("control socket", serve, survived));
-    info!(socket = %socket.display(), slot = %module.slot, version = env!("CARGO_PKG_VERSION"), "ready");
+    info!(socket = %socket.display(), slot = %module.slot, version = hitless_common::VERSION, "ready");
     let end = run::run(&mut module, master, primary, links, calls).await?;
     if end == End::Reboot {
         // At once: the standby waits for the end of this process.

@@ -93,7 +93,7 @@ fn text_and_json_of_an_answer() {
         &Response::Ok(Reply::Version(VersionInfo::own())),
     );
     let version: Value = serde_json::from_str(&version.output).unwrap();
-    assert_eq!(version["hitlessd"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(version["hitlessd"]["version"], hitless_common::VERSION);
     assert_eq!(version["hitless"], version["hitlessd"]);
 }
 

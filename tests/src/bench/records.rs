@@ -61,7 +61,7 @@ struct Pair {
 impl Pair {
     /// A standby that is ready, with nothing in its database.
     fn new() -> Result<Self> {
-        let hello = |slot| Hello::new(slot, env!("CARGO_PKG_VERSION"), "bench", 1);
+        let hello = |slot| Hello::new(slot, hitless_common::VERSION, "bench", 1);
         let mut pair = Self {
             sender: Sender::new(0, &hello(ModuleSlot::MsmA), sender::Limits::default()),
             receiver: Receiver::new(0, &hello(ModuleSlot::MsmB), receiver::Limits::default()),

@@ -24,6 +24,17 @@ pub const MAX_STATIC_ENTRIES: usize = 65_536;
 
 const MAX_VLANS: usize = 4094;
 
+/// The sections of a [`Document`], by their keys: a version that does not know one of them refuses a document with it.
+pub const SECTIONS: &[&str] = &[
+    "switch",
+    "snmp",
+    "fdb",
+    "msm_failover",
+    "vlans",
+    "ports",
+    "stpds",
+];
+
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -44,8 +44,8 @@ pub use change::{
 pub use check::station_address;
 pub use diff::{commands, diff};
 pub use document::{
-    DampingDoc, Document, FdbDoc, MAX_STATIC_ENTRIES, PortDoc, StaticDoc, StormDoc, StpdDoc,
-    StpdPortDoc, TaggedItem, VlanDoc,
+    DampingDoc, Document, FdbDoc, MAX_STATIC_ENTRIES, PortDoc, SECTIONS, StaticDoc, StormDoc,
+    StpdDoc, StpdPortDoc, TaggedItem, VlanDoc,
 };
 pub use failover::{
     LinkAction, MsmFailoverConfig, MsmFailoverDoc, PreservationLevel, PreserveState, SlaveConfig,

@@ -460,3 +460,17 @@ fn overlapping_ranges_do_not_cost_their_product() {
     let invalid = document.check().unwrap_err();
     assert_eq!(invalid.problems.len() + invalid.more, 128 * 4094);
 }
+
+/// The sections are what other versions are told, so the list must be the document's.
+#[test]
+fn the_list_of_sections_is_that_of_the_document() {
+    let error = serde_json::from_str::<Document>(r#"{"nothing-like-it": 1}"#).unwrap_err();
+    let known: Vec<String> = error
+        .to_string()
+        .split('`')
+        .skip(3)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(known, SECTIONS, "{error}");
+}

@@ -91,7 +91,7 @@ impl VersionInfo {
     #[must_use]
     pub fn own() -> Self {
         Self {
-            version: env!("CARGO_PKG_VERSION").into(),
+            version: hitless_common::VERSION.into(),
             layout: hitless_common::map::meta::LAYOUT,
         }
     }
