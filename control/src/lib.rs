@@ -13,6 +13,7 @@ pub mod disk;
 pub mod ethtool;
 pub mod grammar;
 pub mod hw;
+pub mod images;
 pub mod logbook;
 pub mod master;
 pub mod module;

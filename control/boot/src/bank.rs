@@ -122,6 +122,8 @@ impl fmt::Display for Unselected {
 pub enum BankError {
     /// The image is refused: the one given, or its copy.
     Image(ImageError),
+    /// Who asked does not want this image: the file and why.
+    Unwanted(PathBuf, String),
     /// Another process writes to this bank.
     Busy(PathBuf),
     /// The system refused.
@@ -139,6 +141,7 @@ impl fmt::Display for BankError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image(error) => error.fmt(f),
+            Self::Unwanted(file, why) => write!(f, "{}: {why}", file.display()),
             Self::Busy(bank) => write!(
                 f,
                 "{}: another image is being written to this bank; try again when that is done",
@@ -184,6 +187,39 @@ impl Identity {
             found.ctime(),
             found.ctime_nsec(),
         ))
+    }
+}
+
+/// An image that waits beside a bank to take its place. Dropped, it is removed.
+#[derive(Debug)]
+pub struct Staged {
+    manifest: Manifest,
+    new: Option<PathBuf>,
+    file: PathBuf,
+    directory: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Staged {
+    /// Puts the image into the bank, at one stroke.
+    ///
+    /// # Errors
+    /// What the system refused; the bank is as it was then.
+    pub fn commit(mut self) -> Result<Manifest, BankError> {
+        if let Some(new) = self.new.take() {
+            fs::rename(&new, &self.file).map_err(failed("replace", &self.file))?;
+        }
+        sync(&self.directory)?;
+        Ok(self.manifest.clone())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(new) = &self.new {
+            // The next one removes it otherwise.
+            let _ = fs::remove_file(new);
+        }
     }
 }
 
@@ -281,23 +317,45 @@ impl Banks {
         image: &Path,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Manifest, BankError> {
+        self.stage(slot, bank, image, |_| Ok(()), &mut progress)?
+            .commit()
+    }
+
+    /// The first part of [`Self::install`]: the copy is on disk, checked, and waits beside the bank's image for
+    /// [`Staged::commit`]. `is_wanted` looks at the copy and may refuse it, in words.
+    ///
+    /// # Errors
+    /// As [`Self::install`].
+    pub fn stage(
+        &self,
+        slot: Slot,
+        bank: Bank,
+        image: &Path,
+        is_wanted: impl FnOnce(&Image) -> Result<(), String>,
+        progress: &mut impl FnMut(u64, u64),
+    ) -> Result<Staged, BankError> {
         // Before anything is made for it.
         Image::open(image).map_err(BankError::Image)?;
         let directory = self.of_slot(slot).join(bank.name());
         make(&directory)?;
-        let _lock = lock(&directory)?;
+        let lock = lock(&directory)?;
         let new = directory.join(NEW_IMAGE);
         // Of an installation that was interrupted.
         remove(&new)?;
-        let installed = copy(image, &new, &mut progress).and_then(|()| {
+        let copied = copy(image, &new, progress).and_then(|()| {
             let copy = Image::open(&new).map_err(BankError::Image)?;
+            is_wanted(&copy).map_err(|why| BankError::Unwanted(image.into(), why))?;
             copy.verify().map_err(BankError::Image)?;
-            let file = self.path(slot, bank);
-            fs::rename(&new, &file).map_err(failed("replace", &file))?;
             Ok(copy.manifest().clone())
         });
-        match installed {
-            Ok(manifest) => sync(&directory).map(|()| manifest),
+        match copied {
+            Ok(manifest) => Ok(Staged {
+                manifest,
+                new: Some(new),
+                file: self.path(slot, bank),
+                directory,
+                _lock: lock,
+            }),
             Err(error) => {
                 // What was tried is what counts; the next one removes it otherwise.
                 let _ = fs::remove_file(&new);

@@ -142,3 +142,24 @@ fn leftovers_are_removed_unless_they_are_none() {
     assert!(!new.exists());
     banks.verify(Slot::A, Bank::Primary).unwrap();
 }
+
+#[test]
+fn what_waits_is_put_in_or_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let banks = banks(&directory);
+    let good = image(&directory, "0.4.0");
+    let bank = banks.path(Slot::A, Bank::Primary);
+    let new = bank.with_extension("new");
+    let stage = |wanted: Result<(), String>| {
+        banks.stage(Slot::A, Bank::Primary, &good, |_| wanted, &mut |_, _| {})
+    };
+    let staged = stage(Ok(())).unwrap();
+    assert!(new.exists() && !bank.exists());
+    drop(staged);
+    assert!(!new.exists() && !bank.exists());
+    let error = stage(Err("not this one".into())).unwrap_err();
+    assert!(error.to_string().contains("not this one"), "{error}");
+    assert!(!new.exists() && !bank.exists());
+    stage(Ok(())).unwrap().commit().unwrap();
+    assert!(!new.exists() && bank.exists());
+}
