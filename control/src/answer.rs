@@ -1,5 +1,6 @@
 //! What the master answers to requests from [`crate::northbound`].
 
+pub mod image;
 mod running;
 pub mod stpd;
 
@@ -10,7 +11,7 @@ use crate::{
     northbound::api::{
         ApiError, CounterSet, CountersInfo, ErrorKind, FdbInfo, FdbKind, FdbPage, FdbRow,
         HardwareWrites, LearningInfo, LinkState, MAX_FDB_PAGE, OffloadState, PortCounterSet,
-        PortInfo, Reply, Request, SwitchInfo, VersionInfo, VlanInfo, VlanRef,
+        PortInfo, Reply, Request, SwitchInfo, VlanInfo, VlanRef,
     },
     offload::Offload,
 };
@@ -51,7 +52,6 @@ impl Master {
             return answered;
         }
         match request {
-            Request::ShowVersion {} => Ok(Reply::Version(VersionInfo::own())),
             Request::ShowSwitch {} => Ok(Reply::Switch(Box::new(self.show_switch()))),
             Request::ShowPorts { port } => self.show_ports(*port),
             Request::ShowVlan { vlan } => self.show_vlan(vlan.as_ref()),
@@ -96,7 +96,11 @@ impl Master {
                 self.follow_stp();
                 answer
             }
-            Request::ShowSession {}
+            Request::ShowVersion {}
+            | Request::ShowSession {}
+            | Request::DownloadImage { .. }
+            | Request::ShowDownload {}
+            | Request::UseImage { .. }
             | Request::ShowMsmFailover {}
             | Request::RunMsmFailover { .. }
             | Request::RebootSlot { .. }

@@ -63,7 +63,7 @@ enum Done {
     Read {
         source: ConfigurationSource,
         bank: ConfigBank,
-        result: Result<Config, ConfigError>,
+        result: Result<Box<Config>, ConfigError>,
     },
 }
 
@@ -131,7 +131,7 @@ impl Disk {
                 };
                 self.work.spawn_blocking(move || {
                     let bank = bank.unwrap_or_else(|| banks.selected());
-                    let result = banks.load(bank);
+                    let result = banks.load(bank).map(Box::new);
                     let done = Done::Read {
                         source: which,
                         bank,
@@ -228,7 +228,7 @@ fn answer(master: &mut Master, done: Done) -> Result<Reply, ApiError> {
             Ok(Reply::Configuration(Box::new(ConfigurationInfo {
                 source,
                 file: Some(banks.file(bank)),
-                document: Document::from(config),
+                document: Document::from(*config),
                 unsaved: master.unsaved,
                 rollback_seconds: None,
             })))

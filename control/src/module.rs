@@ -19,6 +19,7 @@ mod records;
 pub use answer::{faults_allowed, modules};
 
 use crate::{
+    answer::image,
     backplane::{self, Backplane, PeerEvent},
     blackbox::{Blackbox, Kind, Poison},
     config_file::banks::Banks,
@@ -345,6 +346,9 @@ impl Module {
         master: &Master,
         request: &Request,
     ) -> Option<Result<Reply, ApiError>> {
+        if let Some(answered) = image::answer(self, primary, request) {
+            return Some(answered);
+        }
         Some(match request {
             Request::ShowMsmFailover {} => Ok(Reply::MsmFailover(Box::new(answer::show(
                 self, primary, master,

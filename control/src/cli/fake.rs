@@ -265,6 +265,7 @@ pub(super) fn modules(master: ModuleSlot, generation: u64) -> MsmFailoverInfo {
             state: LeaseState::Valid,
             ms_left: 2_870,
         },
+        fallback: None,
     }
 }
 

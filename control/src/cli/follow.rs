@@ -343,6 +343,7 @@ fn interrupted(request: &Request) -> String {
         | Request::RecoverStpdPorts { .. }
         | Request::CheckStpdMigration { .. } => "hitless show stpd",
         Request::Save { .. } => "hitless show switch",
+        Request::DownloadImage { .. } | Request::UseImage { .. } => "hitless show version",
         Request::Configure { .. }
         | Request::ReplaceConfiguration { .. }
         | Request::ConfirmConfiguration {}

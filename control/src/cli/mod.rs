@@ -10,6 +10,7 @@ mod failure;
 mod fake;
 mod follow;
 mod hardware;
+mod image;
 mod live;
 mod options;
 mod ports;

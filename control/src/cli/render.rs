@@ -6,10 +6,9 @@ use std::io::{self, IsTerminal, Write};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, presets};
 use hitless_common::DropReason;
 
-use crate::northbound::api::{
-    CounterSet, CountersInfo, FdbRow, PortInfo, SwitchInfo, VersionInfo, VlanInfo,
-};
+use crate::northbound::api::{CounterSet, CountersInfo, FdbRow, PortInfo, SwitchInfo, VlanInfo};
 
+pub(super) mod image;
 pub(super) mod modules;
 pub(super) mod ports;
 pub(super) mod stpd;
@@ -145,12 +144,6 @@ fn bytes(bytes: u64) -> String {
     }
 }
 
-/// `show version`.
-pub(super) fn version(own: &VersionInfo, daemon: &VersionInfo) -> String {
-    let line = |info: &VersionInfo| format!("{}, hardware layout {}", info.version, info.layout);
-    lines(&[("hitless", line(own)), ("hitlessd", line(daemon))])
-}
-
 /// `show switch`.
 pub(super) fn switch(switch: &SwitchInfo) -> String {
     let fdb = &switch.fdb;
@@ -177,6 +170,16 @@ pub(super) fn switch(switch: &SwitchInfo) -> String {
                 module.slot, module.role, module.state, module.pid, module.version
             ),
         ));
+        // As ExtremeWare has it; without banks there is nothing to select.
+        if let Some(selected) = module.image_selected {
+            let booted = module
+                .image_booted
+                .map_or("factory".into(), |bank| bank.to_string());
+            text.push((
+                "Image",
+                format!("{} {booted} booted, {selected} selected", module.slot),
+            ));
+        }
     }
     text.extend([
         (

@@ -19,7 +19,7 @@ use super::target::Target;
 use super::{configuration, hardware, target};
 use crate::grammar::{self, Action, Line, Parsed, SessionAction};
 use crate::northbound::RUN_DIR;
-use crate::northbound::api::{ConfiguredInfo, Reply, Request, VersionInfo};
+use crate::northbound::api::{ConfiguredInfo, Reply, Request};
 
 /// A way to a switch, and how its answers are shown.
 pub(super) struct Session {
@@ -174,6 +174,8 @@ impl Session {
                 configuration::download(self, file, *incremental, confirmed, output)
             }
             Action::Upload { file, form } => configuration::upload(self, file, *form, output),
+            Action::ShowVersion { detail } => self.version(*detail, output),
+            Action::DownloadImage { file, bank } => self.download_image(file, *bank, output),
             Action::ClearHardware => {
                 self.follower.rest();
                 let pins = hardware::clear(self, &self.follower.target)?;
@@ -205,11 +207,6 @@ impl Session {
     ) -> Result<(), Failure> {
         let style = self.style;
         match (request, reply) {
-            (Request::ShowVersion {}, Reply::Version(daemon)) => {
-                let own = VersionInfo::own();
-                let both = json!({"hitless": own, "hitlessd": daemon});
-                self.print(output, &both, || render::version(&own, daemon))
-            }
             (Request::ShowSwitch {}, Reply::Switch(switch)) => {
                 self.print(output, switch, || render::switch(switch))
             }
@@ -289,6 +286,12 @@ impl Session {
                 self.print(output, &json!({"removed": removed}), || {
                     render::modules::quarantine_cleared(*removed)
                 })
+            }
+            (Request::ShowDownload {}, Reply::Download(info)) => {
+                self.print(output, info, || render::image::download(info.as_deref()))
+            }
+            (Request::UseImage { .. }, Reply::ImageSelected(info)) => {
+                self.print(output, info, || render::image::selected(info))
             }
             (Request::Save { .. }, Reply::Saved(info)) => {
                 self.unsaved.set(false);
@@ -386,7 +389,8 @@ fn shows(action: &Action) -> bool {
         | Action::ShowStpdPorts { .. }
         | Action::ShowLog(_)
         | Action::ShowConfiguration { .. }
-        | Action::ShowConfigurationDiff { .. } => true,
+        | Action::ShowConfigurationDiff { .. }
+        | Action::ShowVersion { .. } => true,
         _ => false,
     }
 }

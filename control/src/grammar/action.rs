@@ -2,7 +2,7 @@
 
 use hitless_proto::config::{ConfigChange, PortSelection, StpdName};
 
-use crate::northbound::api::{ConfigurationSource, LogLevel, ModuleSlot, Request};
+use crate::northbound::api::{ConfigurationSource, ImageBank, LogLevel, ModuleSlot, Request};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,18 @@ pub enum Action {
         file: String,
         /// How it is written.
         form: ConfigForm,
+    },
+    /// Show versions and images.
+    ShowVersion {
+        /// All that is known of the images.
+        detail: bool,
+    },
+    /// Load an image into a bank of both modules, and wait until it is there.
+    DownloadImage {
+        /// The file on the operator's machine, or an address of http or https.
+        file: String,
+        /// The bank; `None`: the selected one.
+        bank: Option<ImageBank>,
     },
     /// Take the data path down, with hitlessd or without. Asks first.
     ClearHardware,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use hitless_common::{Mac, PortNo, VlanId};
 use hitless_proto::config::{
-    DeviceName, DisplayText, PortList, StpdName, SysName, VlanName, VlanRef,
+    DeviceName, DisplayText, ImageKey, PortList, StpdName, SysName, VlanName, VlanRef,
 };
 
 /// What a switch knows and completion offers.
@@ -215,6 +215,20 @@ static KINDS: &[Row] = &[
         fit: not_empty,
         source: Some(Source::Files),
         example: "switch.yaml",
+    },
+    Row {
+        name: "IMAGE",
+        accepts: "a file's path, or an address that begins with http:// or https://",
+        fit: not_empty,
+        source: Some(Source::Files),
+        example: "hitless-0.4.0.image",
+    },
+    Row {
+        name: "IMAGE-KEY",
+        accepts: "the 56 characters that begin with RW, from a key's .pub file",
+        fit: open::<ImageKey>,
+        source: None,
+        example: "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
     },
     Row {
         name: "WORD",

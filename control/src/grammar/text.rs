@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use hitless_common::{Mac, PortNo};
 use hitless_proto::config::{
-    AcceptFrames, ConfigChange, FdbChange, LinkAction, MsmFailoverChange, OffloadMode, PortChange,
-    PreserveState, SnmpChange, StaticTarget, StormKind, SysRecoveryLevel, Tagging, VlanChange,
-    VlanRef,
+    AcceptFrames, ConfigChange, FdbChange, ImageChange, LinkAction, MsmFailoverChange, OffloadMode,
+    PortChange, PreserveState, SnmpChange, StaticTarget, StormKind, SysRecoveryLevel, Tagging,
+    VlanChange, VlanRef,
 };
 
 use super::words::{quoted, quoted_if_needed};
@@ -67,6 +67,11 @@ pub fn text(change: &ConfigChange) -> String {
             format!("configure msm-failover {}", msm_failover_change(change))
         }
         ConfigChange::UnconfigureMsmFailover => "unconfigure msm-failover".into(),
+        ConfigChange::Image(change) => match change {
+            ImageChange::Unsigned { policy } => format!("configure image unsigned {policy}"),
+            ImageChange::AddKey { key } => format!("configure image add key {key}"),
+            ImageChange::DeleteKey { key } => format!("configure image delete key {key}"),
+        },
         ConfigChange::CreateStpd { stpd } => format!("create stpd {stpd}"),
         ConfigChange::DeleteStpd { stpd } => format!("delete stpd {stpd}"),
         ConfigChange::UnconfigureStpd { stpd } => format!("unconfigure stpd {stpd}"),
@@ -245,6 +250,18 @@ pub fn command_line(request: &Request) -> Option<String> {
         Request::ConfirmConfiguration {} => "confirm configuration".into(),
         Request::RollbackConfiguration {} => "rollback configuration".into(),
         Request::UseConfiguration { bank } => format!("use configuration {bank}"),
+        Request::DownloadImage { file, bank } => {
+            let file = quoted_if_needed(&file.to_string_lossy());
+            match bank {
+                Some(bank) => format!("download image {file} {bank}"),
+                None => format!("download image {file}"),
+            }
+        }
+        Request::ShowDownload {} => "show download image".into(),
+        Request::UseImage { bank, slot } => match slot {
+            Some(slot) => format!("use image {bank} slot {slot}"),
+            None => format!("use image {bank}"),
+        },
         Request::RebootSlot { slot, hard_reset } => {
             option(&format!("reboot slot {slot}"), *hard_reset, "hard-reset")
         }

@@ -36,6 +36,8 @@ pub fn modules(primary: &Primary, module: &Module) -> Vec<ModuleInfo> {
         pid: std::process::id(),
         state: SubState::Ready,
         version: VersionInfo::own().version,
+        image_booted: None,
+        image_selected: None,
     };
     let standby = primary.sender().and_then(|sender| {
         let peer = sender.peer()?;
@@ -45,6 +47,8 @@ pub fn modules(primary: &Primary, module: &Module) -> Vec<ModuleInfo> {
             pid: peer.pid,
             state: overall(sender.states()).0,
             version: peer.version.clone(),
+            image_booted: None,
+            image_selected: None,
         })
     });
     [Some(own), standby].into_iter().flatten().collect()
@@ -99,6 +103,7 @@ pub fn show(module: &mut Module, primary: &Primary, master: &Master) -> MsmFailo
         },
         quarantine: module.quarantined(),
         lease: lease(master),
+        fallback: None,
     }
 }
 

@@ -4,11 +4,13 @@
 //! than was asked. Answers may gain fields and values; readers take what they know.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use hitless_common::{Mac, PortNo};
 use hitless_proto::config::{PortSelection, StpdName, UnknownVlan};
 use serde::{Deserialize, Serialize};
 
+mod image;
 mod module;
 mod reply;
 mod stpd;
@@ -21,6 +23,10 @@ pub use hitless_ha::slot::ModuleSlot;
 pub use hitless_ha::state::{Reason, SubState};
 pub use hitless_proto::config::{
     ConfigBank, ConfigChange, Document, InvalidVlanRef, MsmFailoverChange, VlanRef,
+};
+pub use image::{
+    BankInfo, DownloadInfo, DownloadState, FallbackInfo, ImageBank, ImageInfo, ImageSelected,
+    ModuleImages,
 };
 pub use module::{
     CheckedTable, CheckpointLag, ConfigurationInfo, ConfigurationSource, ConfiguredInfo,
@@ -49,7 +55,7 @@ pub const CONFIRM_SECONDS: RangeInclusive<u32> = 10..=86_400;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
-    /// Versions; answered with [`Reply::Version`].
+    /// Versions, images and banks of both modules; answered with [`Reply::Version`].
     ShowVersion {},
     /// Who the asker is to the switch, and what a prompt shows; [`Reply::Session`].
     ShowSession {},
@@ -180,6 +186,27 @@ pub enum Request {
         /// Which.
         bank: ConfigBank,
     },
+    /// Begins to load an image into a bank of both slots; [`Reply::Download`], which is not the end of it. The selection
+    /// stays. [`ErrorKind::Refused`] if the switch has no banks, a load is under way, or a module was booted from the bank
+    /// and it is not named.
+    DownloadImage {
+        /// The file, on the switch, from its root.
+        file: PathBuf,
+        /// The bank; the selected one if it is not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bank: Option<ImageBank>,
+    },
+    /// How far the load of an image is, or what became of the last one since this master began; [`Reply::Download`].
+    ShowDownload {},
+    /// Which bank slots boot next; [`Reply::ImageSelected`]. Nothing is started again. [`ErrorKind::Refused`] if the
+    /// switch has no banks, or a load is under way.
+    UseImage {
+        /// The bank, which may be empty.
+        bank: ImageBank,
+        /// Only this slot.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<ModuleSlot>,
+    },
     /// Starts a module again; [`Reply::Done`]. The master's slot: a failover.
     RebootSlot {
         /// Which.
@@ -238,6 +265,7 @@ impl Request {
                 | Self::ShowConfiguration { .. }
                 | Self::ShowMsmFailover {}
                 | Self::ShowLog { .. }
+                | Self::ShowDownload {}
                 | Self::CheckMsmFailover {}
         )
     }

@@ -9,11 +9,11 @@ use super::check::{mac_limit, storm_rate};
 use super::document::stpd::section;
 use super::stpd::DEFAULT_VLAN;
 use super::{
-    Config, ConfigChange, DeviceName, Document, FdbChange, FdbDoc, LinkAction, LoopFreePorts,
-    MAX_STATIC_ENTRIES, MsmFailoverChange, MsmFailoverDoc, PortChange, PortConfig, PortDoc,
-    PortSelection, PreserveState, Rule, SlaveConfig, SnmpChange, SnmpDoc, StaticDoc, StaticTarget,
-    StormKind, StpdConfig, StpdName, SwitchName, Tagging, UnknownVlan, VlanChange, VlanConfig,
-    VlanDoc, VlanName, VlanRef, station_address,
+    Config, ConfigChange, DeviceName, Document, FdbChange, FdbDoc, ImageChange, ImagesConfig,
+    LinkAction, LoopFreePorts, MAX_STATIC_ENTRIES, MsmFailoverChange, MsmFailoverDoc, PortChange,
+    PortConfig, PortDoc, PortSelection, PreserveState, Rule, SlaveConfig, SnmpChange, SnmpDoc,
+    StaticDoc, StaticTarget, StormKind, StpdConfig, StpdName, SwitchName, Tagging, UnknownVlan,
+    VlanChange, VlanConfig, VlanDoc, VlanName, VlanRef, station_address,
 };
 
 mod error;
@@ -58,6 +58,7 @@ pub(super) struct Draft {
     /// Without the entries.
     fdb: FdbDoc,
     msm_failover: MsmFailoverDoc,
+    images: ImagesConfig,
     pub(super) static_entries: BTreeMap<(VlanId, Mac), StaticTarget>,
     pub(super) vlans: BTreeMap<VlanId, VlanConfig>,
     pub(super) ports: BTreeMap<PortNo, PortConfig>,
@@ -76,6 +77,7 @@ impl From<&Config> for Draft {
             snmp: config.snmp.document(&config.switch),
             fdb: FdbDoc::settings(&config.fdb),
             msm_failover: config.msm_failover.into(),
+            images: config.images.clone(),
             static_entries: config.fdb.static_entries.clone(),
             vlans: config.vlans.clone(),
             ports: config.ports.clone(),
@@ -100,6 +102,7 @@ impl Draft {
             snmp: self.snmp,
             fdb,
             msm_failover: self.msm_failover,
+            images: self.images.into(),
             stpds: section(self.stpds, self.vlans.contains_key(&DEFAULT_VLAN)),
             vlans: self.vlans.into_iter().map(VlanDoc::from).collect(),
             ports: self.ports.into_iter().map(PortDoc::from).collect(),
@@ -151,6 +154,7 @@ impl Draft {
             ConfigChange::SysRecoveryLevel { level } => {
                 self.msm_failover.sys_recovery_level = *level;
             }
+            ConfigChange::Image(change) => change_images(&mut self.images, change)?,
             ConfigChange::CreateStpd { stpd } => self.create_stpd(*stpd)?,
             ConfigChange::DeleteStpd { stpd } => self.delete_stpd(*stpd)?,
             ConfigChange::UnconfigureStpd { stpd } => self.unconfigure_stpd(*stpd)?,
@@ -321,6 +325,21 @@ fn change_fdb(fdb: &mut FdbDoc, change: &FdbChange) {
         }
         FdbChange::DampingOff => fdb.damping.moves = 0,
     }
+}
+
+fn change_images(images: &mut ImagesConfig, change: &ImageChange) -> Result<(), ChangeProblem> {
+    match change {
+        ImageChange::Unsigned { policy } => images.unsigned = *policy,
+        ImageChange::AddKey { key } => {
+            images.keys.insert(key.clone());
+        }
+        ImageChange::DeleteKey { key } => {
+            if !images.keys.remove(key) {
+                return Err(ChangeProblem::UnknownImageKey(key.clone()));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn change_failover(section: &mut MsmFailoverDoc, change: &MsmFailoverChange) {

@@ -131,6 +131,19 @@ fn failover() -> impl Strategy<Value = MsmFailoverConfig> {
         )
 }
 
+fn image_key() -> impl Strategy<Value = ImageKey> {
+    (0u8..20).prop_map(|i| format!("RWQ{i:03}{}", "/".repeat(50)).parse().unwrap())
+}
+
+fn unsigned() -> impl Strategy<Value = UnsignedImages> {
+    select(vec![UnsignedImages::Refuse, UnsignedImages::Allow])
+}
+
+fn images() -> impl Strategy<Value = ImagesConfig> {
+    (unsigned(), btree_set(image_key(), 0..=MAX_IMAGE_KEYS))
+        .prop_map(|(unsigned, keys)| ImagesConfig { unsigned, keys })
+}
+
 fn port(vlans: Vec<VlanId>) -> impl Strategy<Value = PortConfig> {
     let members = btree_map(select(vlans), any::<bool>(), 0..5);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
@@ -202,7 +215,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             1u32..3,
             1u32..3,
         );
-        let sections = (snmp, fdb, failover(), stpd::domains());
+        let sections = (snmp, fdb, failover(), images(), stpd::domains());
         (
             btree_map(port_no(), port(ids), 0..6),
             entries,
@@ -220,6 +233,7 @@ type Sections = (
     (SysName, DisplayText, DisplayText),
     (u32, Option<u32>, u32, u32, u32),
     MsmFailoverConfig,
+    ImagesConfig,
     Vec<stpd::Domain>,
 );
 
@@ -228,7 +242,7 @@ fn whole(
     mut ports: BTreeMap<PortNo, PortConfig>,
     entries: BTreeMap<(VlanId, Mac), Option<PortNo>>,
     loop_free: Vec<Option<BTreeSet<PortNo>>>,
-    (snmp, fdb, msm_failover, domains): Sections,
+    (snmp, fdb, msm_failover, images, domains): Sections,
 ) -> Config {
     let mut devices = BTreeSet::new();
     ports.retain(|_, port| devices.insert(port.device.clone()));
@@ -264,6 +278,7 @@ fn whole(
         },
         fdb,
         msm_failover,
+        images,
         stpds,
         vlans,
         ports,
@@ -385,6 +400,11 @@ pub(super) fn change() -> impl Strategy<Value = ConfigChange> {
         words().prop_map(|text| SnmpChange::Syscontact { text }),
         words().prop_map(|text| SnmpChange::Syslocation { text }),
     ];
+    let image = prop_oneof![
+        unsigned().prop_map(|policy| ImageChange::Unsigned { policy }),
+        image_key().prop_map(|key| ImageChange::AddKey { key }),
+        image_key().prop_map(|key| ImageChange::DeleteKey { key }),
+    ];
     prop_oneof![
         1 => (option::of(vlan_name()), tag)
             .prop_map(|(name, tag)| ConfigChange::CreateVlan { name, tag }),
@@ -405,6 +425,7 @@ pub(super) fn change() -> impl Strategy<Value = ConfigChange> {
         1 => Just(ConfigChange::UnconfigureMsmFailover),
         1 => select(vec![SysRecoveryLevel::All, SysRecoveryLevel::Critical])
             .prop_map(|level| ConfigChange::SysRecoveryLevel { level }),
+        1 => image.prop_map(ConfigChange::Image),
         6 => stpd::change(),
     ]
 }

@@ -5,8 +5,9 @@ use hitless_common::{Mac, PortNo};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AcceptFrames, DeviceName, LinkAction, LoopFreePorts, OffloadMode, PortSelection, PreserveState,
-    SlaveConfig, StaticTarget, StpdName, SysRecoveryLevel, VlanName, VlanRef, bounded,
+    AcceptFrames, DeviceName, ImageKey, LinkAction, LoopFreePorts, OffloadMode, PortSelection,
+    PreserveState, SlaveConfig, StaticTarget, StpdName, SysRecoveryLevel, UnsignedImages, VlanName,
+    VlanRef, bounded,
 };
 
 mod stpd;
@@ -88,6 +89,8 @@ pub enum ConfigChange {
         /// Whose exceptions make a module fail over.
         level: SysRecoveryLevel,
     },
+    /// `configure image`.
+    Image(ImageChange),
     /// `create stpd`.
     CreateStpd {
         /// Its name.
@@ -276,6 +279,27 @@ pub enum SnmpChange {
     },
 }
 
+/// One change of which images the switch takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ImageChange {
+    /// What becomes of those that nobody signed.
+    Unsigned {
+        /// What.
+        policy: UnsignedImages,
+    },
+    /// Takes images that are signed with this key.
+    AddKey {
+        /// The public key.
+        key: ImageKey,
+    },
+    /// Takes them no longer.
+    DeleteKey {
+        /// The public key.
+        key: ImageKey,
+    },
+}
+
 /// One change of the failover settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -334,6 +358,11 @@ impl ConfigChange {
                 "These are ExtremeWare's factory defaults. A switch of ours without a section msm_failover is set for \
                  hitless failover instead; to return there: configure msm-failover slave-config inherited, then \
                  configure msm-failover link-action keep-links-up preserve-state l2_l3.",
+            ],
+            Self::Image(ImageChange::Unsigned {
+                policy: UnsignedImages::Allow,
+            }) => &[
+                "Images that nobody signed are loaded: whoever may write the file decides what this switch runs.",
             ],
             Self::Fdb(FdbChange::AgingTime { seconds: 0 }) => {
                 &["Learned addresses are not aged: they stay until they move or are cleared."]

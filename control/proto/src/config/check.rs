@@ -12,7 +12,7 @@ use super::document::parse_range;
 use super::{
     AcceptFrames, Config, Damping, DampingDoc, DeviceName, Document, FdbConfig, FdbDoc, Invalid,
     KeyPath, PortConfig, PortDoc, Rule, StaticDoc, StaticTarget, StormControl, StormDoc,
-    TaggedItem, VlanConfig, VlanDoc, VlanName, failover, snmp,
+    TaggedItem, VlanConfig, VlanDoc, VlanName, failover, images, snmp,
 };
 
 pub(super) mod stpd;
@@ -35,6 +35,7 @@ impl Document {
         let msm_failover =
             failover::check(&mut checker, &root.key("msm_failover"), &self.msm_failover);
 
+        let images = images::check(&mut checker, &root.key("images"), &self.images);
         let snmp = snmp::check(&mut checker, &root.key("snmp"), &self.snmp, switch.as_ref());
 
         match (switch, snmp) {
@@ -43,6 +44,7 @@ impl Document {
                 snmp,
                 fdb,
                 msm_failover,
+                images,
                 vlans,
                 ports,
                 stpds,

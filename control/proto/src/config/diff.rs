@@ -8,10 +8,10 @@ use hitless_common::{PortNo, VlanId};
 
 use super::apply::Draft;
 use super::{
-    AcceptFrames, Config, ConfigChange, FdbChange, LoopFreePorts, MsmFailoverChange,
-    MsmFailoverConfig, PortChange, PortConfig, PortList, PortSelection, PreserveState, SlaveConfig,
-    SnmpChange, SnmpConfig, StormControl, StormKind, Tagging, VlanChange, VlanConfig, VlanName,
-    VlanRef,
+    AcceptFrames, Config, ConfigChange, FdbChange, ImageChange, ImagesConfig, LoopFreePorts,
+    MsmFailoverChange, MsmFailoverConfig, PortChange, PortConfig, PortList, PortSelection,
+    PreserveState, SlaveConfig, SnmpChange, SnmpConfig, StormControl, StormKind, Tagging,
+    VlanChange, VlanConfig, VlanName, VlanRef,
 };
 
 mod stpd;
@@ -49,6 +49,7 @@ pub fn diff(from: &Config, to: &Config) -> Vec<ConfigChange> {
     snmp(from, to, &mut changes);
     fdb(from, to, &mut changes);
     failover(&from.msm_failover, &to.msm_failover, &mut changes);
+    images(&from.images, &to.images, &mut changes);
     vlans(&draft, to, &mut changes);
     ports(&draft, to, &mut changes);
     members(&draft, to, &mut changes);
@@ -250,6 +251,22 @@ fn failover(from: &MsmFailoverConfig, to: &MsmFailoverConfig, changes: &mut Vec<
         changes.push(ConfigChange::SysRecoveryLevel {
             level: to.sys_recovery_level,
         });
+    }
+}
+
+/// Keys that go before those that come, which may need their room.
+fn images(from: &ImagesConfig, to: &ImagesConfig, changes: &mut Vec<ConfigChange>) {
+    let mut change = |change| changes.push(ConfigChange::Image(change));
+    if from.unsigned != to.unsigned {
+        change(ImageChange::Unsigned {
+            policy: to.unsigned,
+        });
+    }
+    for key in from.keys.difference(&to.keys) {
+        change(ImageChange::DeleteKey { key: key.clone() });
+    }
+    for key in to.keys.difference(&from.keys) {
+        change(ImageChange::AddKey { key: key.clone() });
     }
 }
 

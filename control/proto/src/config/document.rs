@@ -11,8 +11,8 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AcceptFrames, Config, Damping, FdbConfig, MAX_STPDS, MsmFailoverDoc, OffloadMode, PortConfig,
-    SnmpDoc, StaticTarget, VlanConfig, bounded, stpd::DEFAULT_VLAN,
+    AcceptFrames, Config, Damping, FdbConfig, ImagesDoc, MAX_STPDS, MsmFailoverDoc, OffloadMode,
+    PortConfig, SnmpDoc, StaticTarget, VlanConfig, bounded, stpd::DEFAULT_VLAN,
 };
 
 pub(super) mod stpd;
@@ -51,6 +51,9 @@ pub struct Document {
     /// See [`Config::msm_failover`].
     #[serde(default)]
     pub msm_failover: MsmFailoverDoc,
+    /// See [`Config::images`].
+    #[serde(default, skip_serializing_if = "ImagesDoc::is_empty")]
+    pub images: ImagesDoc,
     /// See [`Config::vlans`].
     #[serde(default, deserialize_with = "bounded::list::<_, _, MAX_VLANS>")]
     pub vlans: Vec<VlanDoc>,
@@ -357,6 +360,7 @@ impl From<Config> for Document {
             switch: config.switch.as_str().into(),
             fdb: config.fdb.into(),
             msm_failover: config.msm_failover.into(),
+            images: config.images.into(),
             stpds: stpd::section(config.stpds, config.vlans.contains_key(&DEFAULT_VLAN)),
             vlans: config.vlans.into_iter().map(VlanDoc::from).collect(),
             ports: config.ports.into_iter().map(PortDoc::from).collect(),

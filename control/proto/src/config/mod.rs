@@ -18,6 +18,7 @@ mod check;
 mod diff;
 mod document;
 mod failover;
+mod images;
 mod names;
 mod port_list;
 mod rules;
@@ -38,8 +39,8 @@ use serde::{Deserialize, Serialize};
 pub use apply::{ChangeError, ChangeProblem};
 pub use bank::{ConfigBank, InvalidBank};
 pub use change::{
-    ConfigChange, FdbChange, MsmFailoverChange, PortChange, SnmpChange, StormKind, StpdChange,
-    StpdPortChange, Tagging, VlanChange,
+    ConfigChange, FdbChange, ImageChange, MsmFailoverChange, PortChange, SnmpChange, StormKind,
+    StpdChange, StpdPortChange, Tagging, VlanChange,
 };
 pub use check::station_address;
 pub use diff::{commands, diff};
@@ -51,6 +52,7 @@ pub use failover::{
     LinkAction, MsmFailoverConfig, MsmFailoverDoc, PreservationLevel, PreserveState, SlaveConfig,
     SysRecoveryLevel, TAKEOVER_ALLOWANCE_MS,
 };
+pub use images::{ImageKey, ImagesConfig, ImagesDoc, MAX_IMAGE_KEYS, UnsignedImages};
 pub use names::{DeviceName, DisplayText, InvalidName, SwitchName, SysName, VlanName};
 pub use port_list::{InvalidPortList, LoopFreePorts, PortList, PortSelection};
 pub use rules::{Invalid, KeyPath, MAX_PROBLEMS, Problem, Rule, Step};
@@ -73,6 +75,8 @@ pub struct Config {
     pub fdb: FdbConfig,
     /// What happens when the master is lost.
     pub msm_failover: MsmFailoverConfig,
+    /// Which images it takes.
+    pub images: ImagesConfig,
     /// Every VLAN, by id. At most 4094.
     pub vlans: BTreeMap<VlanId, VlanConfig>,
     /// Every port, by number. At most 128.
@@ -90,6 +94,7 @@ impl Config {
             switch,
             fdb: FdbConfig::default(),
             msm_failover: MsmFailoverConfig::default(),
+            images: ImagesConfig::default(),
             vlans: BTreeMap::new(),
             ports: BTreeMap::new(),
             stpds: BTreeMap::from([(StpdName::S0, StpdConfig::new(StpdName::S0))]),

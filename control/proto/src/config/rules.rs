@@ -6,6 +6,7 @@ use hitless_common::ids::InvalidId;
 use hitless_common::{Mac, PortNo, VlanId};
 
 use super::failover::{PreserveState, TAKEOVER_ALLOWANCE_MS};
+use super::images::MAX_IMAGE_KEYS;
 use super::names::InvalidName;
 use super::stpd::{MAX_STPDS, StpEncapsulation, StpdName};
 use crate::stp::ParameterError;
@@ -153,6 +154,12 @@ pub enum Rule {
          watchdog_ms ({watchdog})"
     )]
     LeaseWithinWatchdog { lease: u32, watchdog: u32 },
+    #[error("the key is listed twice in keys")]
+    ImageKeyTwice,
+    #[error(
+        "a switch knows at most {MAX_IMAGE_KEYS} keys of images; delete one that signs none any more"
+    )]
+    TooManyImageKeys,
     #[error("{0}")]
     Stp(#[from] ParameterError),
     #[error("STP domain {name} is configured already, in stpds[{first}]")]

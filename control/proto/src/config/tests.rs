@@ -59,6 +59,7 @@ fn base() -> Document {
             ..FdbDoc::default()
         },
         msm_failover: MsmFailoverDoc::default(),
+        images: Default::default(),
         vlans: vec![vlan(10), vlan(20), vlan(30), vlan(31)],
         ports,
         stpds: Vec::new(),

@@ -7,8 +7,8 @@ use hitless_proto::config::{ConfigBank, OffloadMode};
 
 use super::*;
 use crate::northbound::api::{
-    FdbInfo, FdbKind, LearningInfo, LinkState, ModuleInfo, ModuleRole, ModuleSlot, OffloadState,
-    PortCounterSet, StpNotTaken, SubState,
+    FdbInfo, FdbKind, ImageBank, LearningInfo, LinkState, ModuleInfo, ModuleRole, ModuleSlot,
+    OffloadState, PortCounterSet, StpNotTaken, SubState,
 };
 
 fn port_no(number: u16) -> PortNo {
@@ -193,6 +193,8 @@ fn show_switch() {
             pid: 42,
             state: SubState::Ready,
             version: "0.1.0".into(),
+            image_booted: None,
+            image_selected: Some(ImageBank::Secondary),
         }],
         fdb: FdbInfo {
             size: 65_536,
@@ -223,6 +225,7 @@ SysContact:       noc
 SysLocation:      -
 Uptime:           1 day 02:03:04
 Module:           msm-a master ready, pid 42, version 0.1.0
+Image:            msm-a factory booted, secondary selected
 FDB:              3 of 65536 addresses (1 configured), 2.0 MiB, ageing after 300 s, 0 not learned because it was full
 Generation:       2, hardware adopted
 Hardware writes:  4 (FDB 3, VLANS 1)
@@ -230,16 +233,6 @@ Repairs:          6
 Configuration:    primary (sw1.yml), with changes that are not saved (*), gone back from in 50 s unless confirmed
 ";
     assert_eq!(switch(&info), expected);
-}
-
-#[test]
-fn show_version() {
-    let info = VersionInfo {
-        version: "1.2.3".into(),
-        layout: 4,
-    };
-    let expected = "hitless:   1.2.3, hardware layout 4\nhitlessd:  1.2.3, hardware layout 4\n";
-    assert_eq!(version(&info, &info), expected);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod config;
 mod failover;
 mod fdb;
+mod image;
 mod ports;
 mod session;
 mod show;
@@ -69,7 +70,7 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
 
 /// The commands of each subject, with its heading.
 #[must_use]
-pub fn sections() -> [(&'static str, &'static [Command]); 8] {
+pub fn sections() -> [(&'static str, &'static [Command]); 9] {
     [
         ("Looking", show::COMMANDS),
         ("VLANs", vlan::COMMANDS),
@@ -78,6 +79,7 @@ pub fn sections() -> [(&'static str, &'static [Command]); 8] {
         ("Forwarding database", fdb::COMMANDS),
         ("Failover", failover::COMMANDS),
         ("Configuration", config::COMMANDS),
+        ("Images", image::COMMANDS),
         ("The shell", session::COMMANDS),
     ]
 }
@@ -107,7 +109,7 @@ static MEANINGS: &[(&str, &str)] = &[
     ("debug", "For tests"),
     ("save", "Write the running configuration to a file"),
     ("use", "Choose what a module starts with"),
-    ("download", "Take a configuration from a file"),
+    ("download", "Load a configuration or an image"),
     ("upload", "Write a configuration to a file"),
     ("confirm", "Keep what waits for confirmation"),
     ("rollback", "Take back what waits for confirmation"),
@@ -138,6 +140,7 @@ static MEANINGS: &[(&str, &str)] = &[
     ("configure port", "The interface behind a port"),
     ("configure fdb", "The forwarding database"),
     ("configure snmp", "What the switch says of itself"),
+    ("configure image", "Which images may be loaded"),
     ("unconfigure snmp", "What the switch says of itself"),
     (
         "configure msm-failover",

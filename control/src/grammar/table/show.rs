@@ -34,11 +34,23 @@ pub(super) const FDB_WORDS: &[(&str, &str)] = &[
 
 pub(super) static COMMANDS: &[Command] = &[
     Command {
-        syntax: "show version",
-        help: "Show the versions of this program and of hitlessd",
-        words: &[("version", "Versions of this program and of hitlessd")],
+        syntax: "show version {detail}",
+        help: "Show the versions of this program and of both modules, and the images in their banks",
+        details: "The version that each module runs and the bank it was booted from; what is in both banks of both \
+                  slots, and which of them is booted next.",
+        words: &[
+            (
+                "version",
+                "Versions of this program and of both modules, and images",
+            ),
+            ("detail", "With sizes, digests and signatures"),
+        ],
         seeds: &[67],
-        handler: |_| Ok(Action::Ask(Request::ShowVersion {})),
+        handler: |m| {
+            Ok(Action::ShowVersion {
+                detail: m.has("detail"),
+            })
+        },
         ..COMMAND
     },
     Command {

@@ -2,17 +2,19 @@
 
 use hitless_common::{Mac, PortNo, VlanId};
 use hitless_proto::config::{
-    AcceptFrames, Config, ConfigBank, ConfigChange, DeviceName, FdbChange, LinkAction,
+    AcceptFrames, Config, ConfigBank, ConfigChange, DeviceName, FdbChange, ImageChange, LinkAction,
     LoopFreePorts, MsmFailoverChange, OffloadMode, PortChange, PortList, PortSelection,
     PreserveState, SlaveConfig, SnmpChange, StaticTarget, StormKind, SysRecoveryLevel, Tagging,
-    VlanChange, VlanName, VlanRef,
+    UnsignedImages, VlanChange, VlanName, VlanRef,
 };
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::northbound::api::{ConfigurationSource, Fault, LogLevel, ModuleSlot, Request};
+use crate::northbound::api::{
+    ConfigurationSource, Fault, ImageBank, LogLevel, ModuleSlot, Request,
+};
 
 pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()
@@ -129,6 +131,16 @@ fn snmp_change() -> impl Strategy<Value = SnmpChange> {
     ]
 }
 
+fn image_change() -> impl Strategy<Value = ImageChange> {
+    let policy = select(vec![UnsignedImages::Refuse, UnsignedImages::Allow]);
+    let key = || "RW[Q-T][A-Za-z0-9+/]{53}".prop_map(|key| parsed(&key));
+    prop_oneof![
+        policy.prop_map(|policy| ImageChange::Unsigned { policy }),
+        key().prop_map(|key| ImageChange::AddKey { key }),
+        key().prop_map(|key| ImageChange::DeleteKey { key }),
+    ]
+}
+
 fn msm_failover_change() -> impl Strategy<Value = MsmFailoverChange> {
     let keep = |preserve| MsmFailoverChange::LinkAction {
         action: LinkAction::KeepLinksUp,
@@ -186,6 +198,7 @@ fn change() -> impl Strategy<Value = ConfigChange> {
         Just(ConfigChange::UnconfigureSnmp),
         msm_failover_change().prop_map(ConfigChange::MsmFailover),
         Just(ConfigChange::UnconfigureMsmFailover),
+        image_change().prop_map(ConfigChange::Image),
         stpd::change(),
         select(vec![SysRecoveryLevel::All, SysRecoveryLevel::Critical])
             .prop_map(|level| ConfigChange::SysRecoveryLevel { level }),
@@ -221,8 +234,16 @@ fn a_request_comes_back_from_its_command_line() {
         limit: 0,
     };
     for request in [
-        Request::ShowVersion {},
         Request::ShowSwitch {},
+        Request::ShowDownload {},
+        Request::UseImage {
+            bank: ImageBank::Secondary,
+            slot: None,
+        },
+        Request::UseImage {
+            bank: ImageBank::Primary,
+            slot: Some(ModuleSlot::MsmB),
+        },
         Request::ShowVlan { vlan: None },
         Request::ShowVlan {
             vlan: Some(parsed("7")),
@@ -262,6 +283,14 @@ fn a_request_comes_back_from_its_command_line() {
                 port: PortNo::new(2),
             },
             "show ports 2",
+        ),
+        (Request::ShowVersion {}, "show version"),
+        (
+            Request::DownloadImage {
+                file: "/tmp/my image".into(),
+                bank: Some(ImageBank::Secondary),
+            },
+            "download image \"/tmp/my image\" secondary",
         ),
         (Request::ClearHardware {}, "clear hardware"),
         (

@@ -241,6 +241,7 @@ fn who_may_use_a_command_is_who_may_ask_for_it() {
             Action::Configure(_)
             | Action::Download { .. }
             | Action::ClearHardware
+            | Action::DownloadImage { .. }
             | Action::Failover { .. }
             | Action::Reboot { .. } => true,
             Action::ShowPorts { .. }
@@ -249,6 +250,7 @@ fn who_may_use_a_command_is_who_may_ask_for_it() {
             | Action::ShowConfiguration { .. }
             | Action::ShowConfigurationDiff { .. }
             | Action::Upload { .. }
+            | Action::ShowVersion { .. }
             | Action::Session(_) => false,
         };
         assert_eq!(changes, command.privilege != Privilege::Read, "{command:?}");
@@ -290,6 +292,8 @@ fn seed_rows_have_their_commands() {
         (38, "unconfigure msm-failover"),
         (39, "configure snmp sysname core1"),
         (40, "download configuration changes.txt incremental"),
+        (55, "download image hitless.image"),
+        (57, "use image secondary"),
         (62, "reboot slot msm-b hard-reset"),
         (63, "show msm-failover"),
         (64, "show msm-failover"),

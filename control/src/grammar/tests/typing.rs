@@ -270,7 +270,7 @@ fn errors_as_people_see_them() {
         "show prots
      ^^^^^
 \"prots\" is not understood here; did you mean ports?
-Expected: version, switch, ports, vlan, stpd, fdb, counters, msm-failover, log or configuration",
+Expected: version, switch, ports, vlan, stpd, fdb, counters, msm-failover, log, configuration or download",
         "configure msm-failover timeout 500
                                ^^^
 500 is not in 30 to 300
@@ -400,7 +400,7 @@ fn completion_knows_the_switch() {
 fn completion_where_nothing_can_stand() {
     offer("show # vl", "show # vl".get(..0).unwrap_or(""), &[]);
     offer("nonsense ", "", &[]);
-    offer("show version ", "", &[]);
+    offer("show version detail ", "", &[]);
     offer("show \"ver", "\"ver", &[]);
     offer("d", "d", &["delete", "disable", "download"]);
     offer("debug ", "", &["fault"]);

@@ -12,6 +12,7 @@ use hitless_proto::config::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::image::FallbackInfo;
 use super::words::{LeaseState, LogLevel, ModuleRole};
 
 /// Lines of the log in one answer at most.
@@ -140,6 +141,9 @@ pub struct MsmFailoverInfo {
     pub quarantine: Vec<QuarantinedInput>,
     /// The lease of the data path.
     pub lease: LeaseInfo,
+    /// The way back to an older standby; `null` if there is none.
+    #[serde(default)]
+    pub fallback: Option<FallbackInfo>,
 }
 
 impl MsmFailoverInfo {

@@ -12,6 +12,7 @@ use hitless_ha::state::SubState;
 use hitless_proto::config::{ConfigBank, OffloadMode, SwitchName, VlanName};
 use serde::{Deserialize, Serialize};
 
+use super::image::{DownloadInfo, ImageBank, ImageSelected, ModuleImages};
 use super::module::{
     ConfigurationInfo, ConfiguredInfo, FailoverStartedInfo, LogPage, MsmCheckInfo, MsmFailoverInfo,
     SavedInfo,
@@ -75,15 +76,25 @@ pub enum Reply {
     },
     /// To [`super::Request::Save`].
     Saved(SavedInfo),
+    /// To [`super::Request::DownloadImage`] and [`super::Request::ShowDownload`]; `null` if there was none.
+    Download(Option<Box<DownloadInfo>>),
+    /// To [`super::Request::UseImage`].
+    ImageSelected(ImageSelected),
 }
 
-/// Versions of a program.
+/// Versions of a program, and of a switch if it is the master's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionInfo {
     /// The program's version.
     pub version: String,
     /// The layout of the pinned maps that it knows.
     pub layout: u32,
+    /// Where the banks are; `null` if this switch has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
+    /// Both slots, `msm-a` first; none if the program is no master.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<ModuleImages>,
 }
 
 impl VersionInfo {
@@ -93,6 +104,8 @@ impl VersionInfo {
         Self {
             version: hitless_common::VERSION.into(),
             layout: hitless_common::map::meta::LAYOUT,
+            images: None,
+            modules: Vec::new(),
         }
     }
 }
@@ -173,6 +186,12 @@ pub struct ModuleInfo {
     pub state: SubState,
     /// Its program's version.
     pub version: String,
+    /// The bank that it was booted from; `null`: the factory image, or this switch has no banks.
+    #[serde(default)]
+    pub image_booted: Option<ImageBank>,
+    /// The bank that its slot boots next; `null` if this switch has no banks.
+    #[serde(default)]
+    pub image_selected: Option<ImageBank>,
 }
 
 /// The forwarding database as a whole.

@@ -11,6 +11,7 @@ use serde_json::{from_str, from_value, json, to_value};
 
 use super::*;
 
+mod images;
 mod modules;
 mod stpd;
 
@@ -83,7 +84,10 @@ fn requests_on_the_wire() {
             json!({"request": "clear-hardware"}),
         ),
     ];
-    let more = modules::requests().into_iter().chain(stpd::requests());
+    let more = modules::requests()
+        .into_iter()
+        .chain(stpd::requests())
+        .chain(images::requests());
     for (request, wire) in cases.into_iter().chain(more) {
         assert_eq!(to_value(&request).unwrap(), wire);
         assert_eq!(from_value::<Request>(wire).unwrap(), request);
@@ -345,6 +349,8 @@ fn the_fixed_shapes() {
             pid: 42,
             state: SubState::Ready,
             version: "0.1.0".into(),
+            image_booted: None,
+            image_selected: Some(ImageBank::Secondary),
         }],
         fdb: FdbInfo {
             size: 65_536,
@@ -372,7 +378,8 @@ fn the_fixed_shapes() {
     assert_eq!(
         wire,
         json!({"name": "sw1", "uptime_seconds": 5,
-               "modules": [{"slot": "msm-a", "role": "master", "pid": 42, "state": "ready", "version": "0.1.0"}],
+               "modules": [{"slot": "msm-a", "role": "master", "pid": 42, "state": "ready", "version": "0.1.0",
+                            "image_booted": null, "image_selected": "secondary"}],
                "fdb": {"size": 65536, "used": 3, "static": 1, "memory_bytes": 2_097_152, "ageing_seconds": 300, "full": 0},
                "generation": 2, "adopted": true, "hardware_writes": {"total": 4, "tables": {"FDB": 3, "VLANS": 1}},
                "repaired": 6, "sysname": "core", "syscontact": "noc", "syslocation": "",

@@ -5,7 +5,7 @@ use std::fmt;
 use hitless_common::{Mac, PortNo, VlanId};
 
 use super::{Document, MAX_STATIC_ENTRIES, Rule, StaticTarget, StpdName, UnknownVlan, VlanName};
-use crate::config::{Invalid, KeyPath, MAX_STPDS, Step, StpdDoc};
+use crate::config::{ImageKey, Invalid, KeyPath, MAX_STPDS, Step, StpdDoc};
 
 /// Why changes were not made; none of them was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ impl ChangeError {
                 | ChangeProblem::UnknownPort(_)
                 | ChangeProblem::UnknownEntry { .. }
                 | ChangeProblem::UnknownStpd(_)
+                | ChangeProblem::UnknownImageKey(_)
         )
     }
 }
@@ -131,6 +132,8 @@ pub enum ChangeProblem {
          and `configure stpd {name} add vlan <vlan>` takes a VLAN into the domain"
     )]
     OutsideStpd { port: PortNo, name: StpdName },
+    #[error("{0} is no key of images; `show configuration` lists those that are")]
+    UnknownImageKey(ImageKey),
     #[error("{thing}: {rule}")]
     Value { thing: String, rule: Rule },
     /// What a configuration is not allowed to be, a sentence each; at least one.

@@ -9,6 +9,7 @@ fn document(section: MsmFailoverDoc) -> Document {
         snmp: SnmpDoc::default(),
         fdb: Default::default(),
         msm_failover: section,
+        images: Default::default(),
         vlans: Vec::new(),
         ports: Vec::new(),
         stpds: Vec::new(),

@@ -247,6 +247,11 @@ fn modules(full: bool) -> MsmFailoverInfo {
             state: LeaseState::Valid,
             ms_left: 2_900,
         },
+        fallback: full.then(|| FallbackInfo {
+            slot: ModuleSlot::MsmB,
+            version: "0.3.99".into(),
+            reason: Reason::ConfigCommand,
+        }),
     }
 }
 
@@ -273,6 +278,10 @@ fn seed_63_the_shape_of_show_msm_failover() {
                "watchdog_ms": 250, "freshness_ms": 2000, "sys_recovery_level": "all", "lease_ms": 3000,
                "preservation_level": 6, "hitless": true,
                "preservation": "configuration, link states, layer 2 FDB and states, layer 3 FDB and ARP table"})
+    );
+    assert_eq!(
+        wire["fallback"],
+        json!({"slot": "msm-b", "version": "0.3.99", "reason": "config-command"})
     );
     assert_eq!(wire["failovers"], json!({"hot-removal": 1}));
     assert_eq!(
