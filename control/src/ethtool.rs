@@ -1,6 +1,12 @@
 //! The few device features that decide whether XDP can forward rightly, speed and duplex, by the ethtool ioctls.
 
-use std::{ffi::CStr, io, mem::MaybeUninit, os::fd::AsRawFd};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use std::{
+    ffi::CStr,
+    io,
+    mem::MaybeUninit,
+    os::fd::{AsRawFd, OwnedFd},
+};
 
 const ETHTOOL_GSET: u32 = 0x01;
 const ETHTOOL_GDRVINFO: u32 = 0x03;
@@ -58,7 +64,7 @@ pub struct LinkMode {
 
 /// One device of the current thread's network namespace.
 pub struct Ethtool {
-    socket: std::net::UdpSocket,
+    socket: OwnedFd,
     device: String,
 }
 
@@ -68,10 +74,10 @@ impl Ethtool {
     /// # Errors
     /// If there is no socket to be had.
     pub fn new(device: &str) -> io::Result<Self> {
-        // Any socket will do; this one is bound to an address that needs no interface to be up.
-        let socket = std::net::UdpSocket::bind(("0.0.0.0", 0))?;
+        // Any socket will do. Bound to nothing it costs little: a new master asks for each of its ports.
+        let (family, kind) = (AddressFamily::Inet, SockType::Datagram);
         Ok(Self {
-            socket,
+            socket: socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?,
             device: device.into(),
         })
     }

@@ -10,6 +10,10 @@ use std::{
 /// Frames handed to the kernel in one call; it takes 1,024 at most.
 const BATCH: usize = 128;
 
+/// So many frames at once are shared with another processor: they are the first words of a new master, and neighbours wait
+/// for them.
+const MANY: usize = 2048;
+
 /// Octets of frames that may wait for slow devices at a time.
 const WAITING_OCTETS: usize = 4 << 20;
 
@@ -68,11 +72,24 @@ impl PacketSocket {
         Ok(Self { socket })
     }
 
-    /// Sends frames, in their order and as they are: with both addresses, tags and padding. Never waits; what one
-    /// device refuses does not keep the next frame back.
+    /// Sends frames as they are, with both addresses, tags and padding; those of one device in their order. Never waits;
+    /// what one device refuses does not keep the next frame back.
     #[must_use]
     pub fn send(&self, frames: &[Outgoing<'_>]) -> SendReport {
-        send_all(frames, |batch| self.send_batch(batch))
+        let send = |frames: &[Outgoing<'_>]| send_all(frames, |batch| self.send_batch(batch));
+        if frames.len() < MANY {
+            return send(frames);
+        }
+        let [(even, places), (odd, odd_places)] = by_device(frames);
+        let (mut report, other) = std::thread::scope(|scope| {
+            let helper = scope.spawn(|| send(&odd));
+            let own = send(&even);
+            // It panics where this thread would.
+            (own, helper.join().unwrap_or_default())
+        });
+        report.placed(&places);
+        report.take(other, &odd_places);
+        report
     }
 
     /// Gives frames to the kernel: how many it took, before the first that it did not take. An error is about the first
@@ -153,6 +170,17 @@ fn duplicate(number: RawFd) -> Option<OwnedFd> {
     (told == 0 && domain == libc::AF_PACKET).then_some(fd)
 }
 
+/// The frames of devices of even and of odd numbers, and their places among all.
+fn by_device<'f>(frames: &[Outgoing<'f>]) -> [(Vec<Outgoing<'f>>, Vec<usize>); 2] {
+    let mut parts = [(); 2].map(|()| (Vec::new(), Vec::new()));
+    for (place, frame) in frames.iter().enumerate() {
+        let (part, places) = &mut parts[frame.0 as usize % 2];
+        part.push(*frame);
+        places.push(place);
+    }
+    parts
+}
+
 /// Sends frames in batches by what tells how many of a batch were taken, or why not even the first was.
 fn send_all(
     frames: &[Outgoing<'_>],
@@ -187,6 +215,21 @@ fn send_all(
 }
 
 impl SendReport {
+    /// It was of frames that had these places among others.
+    fn placed(&mut self, places: &[usize]) {
+        for unsent in &mut self.unsent {
+            unsent.index = places[unsent.index];
+        }
+    }
+
+    /// Adds that of other frames, which had these places.
+    fn take(&mut self, mut other: Self, places: &[usize]) {
+        other.placed(places);
+        self.sent += other.sent;
+        self.unsent.append(&mut other.unsent);
+        self.unsent.sort_by_key(|unsent| unsent.index);
+    }
+
     fn give_up(&mut self, from: usize, to: usize, why: impl Fn() -> io::Error) {
         self.unsent.extend((from..to).map(|index| Unsent {
             index,
@@ -256,6 +299,31 @@ mod tests {
             prop_assert_eq!(report.sent, expected.len());
             prop_assert_eq!(seen, expected);
             prop_assert!(report.unsent.iter().map(|u| u.index).eq((0..fates.len()).filter(refused)));
+        }
+    }
+
+    proptest! {
+        /// Shared between two senders: each device's frames are in one hand and in order, and what was not sent is
+        /// reported by its place among all.
+        #[test]
+        fn many_frames_are_shared_by_device(devices in prop::collection::vec(0..6u32, 0..300)) {
+            let octets = [0; 60];
+            let frames: Vec<Outgoing<'_>> = devices.iter().map(|device| (*device, &octets[..])).collect();
+            let refuse = |part: &[Outgoing<'_>]| send_all(part, |batch| match batch[0].0 {
+                3 | 4 => Err(ErrorKind::NetworkDown.into()),
+                _ => Ok(1),
+            });
+            let [(even, places), (odd, odd_places)] = by_device(&frames);
+            prop_assert!(even.iter().all(|(device, _)| device % 2 == 0));
+            prop_assert!(odd.iter().all(|(device, _)| device % 2 == 1));
+            prop_assert!(places.is_sorted() && odd_places.is_sorted());
+            let mut report = refuse(&even);
+            report.placed(&places);
+            report.take(refuse(&odd), &odd_places);
+            let whole = refuse(&frames);
+            prop_assert_eq!(report.sent, whole.sent);
+            let unsent = |report: &SendReport| -> Vec<usize> { report.unsent.iter().map(|u| u.index).collect() };
+            prop_assert_eq!(unsent(&report), unsent(&whole));
         }
     }
 

@@ -1,6 +1,6 @@
 //! A standby's temporary database: what its master told it. It takes part in nothing until a takeover.
 
-use super::records::{copied, fdb_record, saved_stpds};
+use super::records::{SavedStpds, copied, fdb_record};
 use crate::{
     config_file,
     hw::{Opened, shadow_memory},
@@ -37,6 +37,8 @@ pub struct Memory {
     pub vlans: BTreeMap<VlanId, VlanRecord>,
     /// The spanning tree domains and their ports.
     pub stp: BTreeMap<StpKey, StpRecord>,
+    /// The same, in the form that a new master goes on from.
+    saved_stp: SavedStpds,
     /// The forwarding database, once its size is known.
     pub fdb: Option<Replica<'static>>,
     /// Buckets of the forwarding database.
@@ -72,7 +74,7 @@ impl Memory {
 
     /// The spanning tree domains, in the form that a new master goes on from.
     pub fn take_stp(&mut self) -> BTreeMap<StpdName, SavedStpd> {
-        saved_stpds(std::mem::take(&mut self.stp).values())
+        self.saved_stp.take()
     }
 
     /// Records of a subsystem.
@@ -161,11 +163,13 @@ impl Store<VlanRecord> for Memory {
 
 impl Store<StpRecord> for Memory {
     fn put(&mut self, record: StpRecord) -> Result<(), Reason> {
+        self.saved_stp.put(&record);
         self.stp.insert(record.key, record);
         Ok(())
     }
 
     fn delete(&mut self, key: StpKey) -> Result<(), Reason> {
+        self.saved_stp.delete(key);
         self.stp.remove(&key);
         Ok(())
     }
@@ -204,7 +208,10 @@ impl Database for Memory {
             }
             Subsystem::Ports => self.ports.clear(),
             Subsystem::Vlans => self.vlans.clear(),
-            Subsystem::Stp => self.stp.clear(),
+            Subsystem::Stp => {
+                self.stp.clear();
+                self.saved_stp.clear();
+            }
             Subsystem::Fdb => {
                 if let Some(fdb) = &mut self.fdb {
                     fdb.clear();

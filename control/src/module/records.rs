@@ -2,7 +2,7 @@
 
 mod stp;
 
-pub(super) use stp::{saved_stpds, stp_key, stp_record, stp_records};
+pub(super) use stp::{SavedStpds, stp_key, stp_record, stp_records};
 
 use crate::{
     master::{Master, PortState},

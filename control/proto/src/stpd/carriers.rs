@@ -32,7 +32,7 @@ impl Carriers {
     /// PVST+ on the native VLAN is spoken with plain BPDUs beside its own, and both are taken; but plain ones belong to
     /// the domain that speaks nothing else, if the port is in one.
     pub fn of(config: &Config, enabled: &[Enabled<'_>]) -> Self {
-        let mut takers = BTreeMap::new();
+        let mut takers = Vec::new();
         let mut native = Vec::new();
         for &Enabled {
             name,
@@ -44,12 +44,14 @@ impl Carriers {
                 let Some(encapsulation) = encapsulation(config, stpd, port) else {
                     continue;
                 };
-                takers.insert((port, encapsulation), name);
+                takers.push(((port, encapsulation), name));
                 if matches!(encapsulation, Encapsulation::PvstPlus { tagged: false, .. }) {
                     native.push((port, name));
                 }
             }
         }
+        // At once: with as many as this the order of insertion matters.
+        let mut takers = BTreeMap::from_iter(takers);
         for (port, name) in native {
             takers.entry((port, Encapsulation::Dot1d)).or_insert(name);
         }

@@ -91,7 +91,8 @@ pub struct Domain {
     clock: Epoch,
     /// What was last saved, and of what that is to be said.
     saved_bridge: SavedBridge,
-    saved_ports: BTreeMap<PortNo, SavedPort>,
+    /// By number.
+    saved_ports: Vec<SavedPort>,
     bridge_is_dirty: bool,
     dirty: PortSet,
     gone: Vec<PortNo>,
@@ -114,7 +115,7 @@ impl Domain {
             turn,
             clock: epoch,
             saved_bridge: SavedBridge::of(bridge.state(), epoch),
-            saved_ports: BTreeMap::new(),
+            saved_ports: Vec::new(),
             bridge_is_dirty: true,
             dirty: PortSet::EMPTY,
             gone: Vec::new(),
@@ -186,7 +187,9 @@ impl Domain {
             .collect();
         for port in left {
             note(self.step(Input::RemovePort { port }, pending));
-            self.saved_ports.remove(&port);
+            if let Ok(place) = self.saved_place(port) {
+                self.saved_ports.remove(place);
+            }
             self.dirty.remove(port);
             self.gone.push(port);
             pending.reopened(self.name);
@@ -273,9 +276,9 @@ impl Domain {
         for port in self.bridge.ports() {
             let number = port.number;
             let turn = self.clock.get().wrapping_add(number.get().into());
-            let saved = self.saved_ports.get(&number);
             if turn.is_multiple_of(COUNTERS_EVERY)
-                && saved.is_some_and(|saved| saved.state.counters != port.counters)
+                && let Ok(place) = self.saved_place(number)
+                && self.saved_ports[place].state.counters != port.counters
             {
                 self.dirty.insert(number);
             }
@@ -362,6 +365,11 @@ impl Domain {
     }
 }
 
+/// By what saved ports are ordered.
+const fn of_number(saved: &SavedPort) -> PortNo {
+    saved.state.number
+}
+
 /// What the ports of a bridge may do.
 fn overlay(bridge: &Bridge) -> Overlay {
     let with = |least: Opening| {
@@ -420,15 +428,20 @@ impl Domain {
         let version = self.bridge.state().config.force_version;
         for port in self.bridge.touched() {
             let now = SavedPort::of(port, version, self.clock);
-            let same = self.saved_ports.get(&port.number).is_some_and(|saved| {
-                let mut before = *saved;
-                before.state.counters = now.state.counters;
-                before == now
-            });
-            if !same {
-                self.dirty.insert(port.number);
-                self.saved_ports.insert(port.number, now);
+            let number = port.number;
+            match self.saved_ports.binary_search_by_key(&number, of_number) {
+                Ok(place) => {
+                    let saved = &mut self.saved_ports[place];
+                    let mut counted = *saved;
+                    counted.state.counters = now.state.counters;
+                    if counted == now {
+                        continue;
+                    }
+                    *saved = now;
+                }
+                Err(place) => self.saved_ports.insert(place, now),
             }
+            self.dirty.insert(number);
         }
         let bridge = self.saved_bridge();
         if bridge != self.saved_bridge {
@@ -441,11 +454,12 @@ impl Domain {
     fn save_all(&mut self) {
         self.bridge_is_dirty = true;
         self.saved_bridge = self.saved_bridge();
-        let save = |port| (port, self.saved_port(port));
-        let saved: Vec<_> = self.numbers().map(save).collect();
-        for (port, saved) in saved {
-            self.dirty.insert(port);
-            self.saved_ports.extend(saved.map(|saved| (port, saved)));
-        }
+        self.saved_ports = self.bridge.ports().iter().map(|p| self.save(p)).collect();
+        self.dirty = self.numbers().collect();
+    }
+
+    /// Where a port stands in what is saved, or would stand.
+    fn saved_place(&self, port: PortNo) -> Result<usize, usize> {
+        self.saved_ports.binary_search_by_key(&port, of_number)
     }
 }

@@ -132,32 +132,76 @@ pub(in crate::module) fn stp_records(stpds: &Stpds) -> impl Iterator<Item = StpR
     keys.filter_map(|key| stp_record(stpds, key))
 }
 
-/// What the records say, as [`Stpds::resume`] takes it. A port whose record is not understood begins anew, and so does
-/// a domain without a bridge.
-pub(in crate::module) fn saved_stpds<'r>(
-    records: impl Iterator<Item = &'r StpRecord>,
-) -> BTreeMap<StpdName, SavedStpd> {
-    let mut stpds: BTreeMap<StpdName, (Option<SavedBridge>, Vec<SavedPort>)> = BTreeMap::new();
-    for record in records {
-        let name = record.key.domain.as_str();
-        let Ok(stpd) = name.parse() else {
-            warn!(stpd = name, "no name of a spanning tree domain: left out");
-            continue;
+/// What the records say, as [`Stpds::resume`] takes it, kept up with them: a takeover has no time for it. A port whose
+/// record is not understood begins anew, and so does a domain without a bridge.
+#[derive(Debug, Default)]
+pub(in crate::module) struct SavedStpds(
+    BTreeMap<DomainName, (Option<SavedBridge>, Vec<SavedPort>)>,
+);
+
+impl SavedStpds {
+    /// A record came, or is another one now.
+    pub(in crate::module) fn put(&mut self, record: &StpRecord) {
+        let StpKey { domain, port } = record.key;
+        let (bridge, ports) = self.0.entry(domain).or_default();
+        let Some(port) = port else {
+            *bridge = Some(saved_bridge(record));
+            return;
         };
-        let (bridge, ports) = stpds.entry(stpd).or_default();
-        match (record.key.port, saved_port(record)) {
-            (None, _) => *bridge = Some(saved_bridge(record)),
-            (Some(_), Some(port)) => ports.push(port),
-            (Some(port), None) => {
-                warn!(%stpd, %port, "the state of the port is of a later version: it begins anew");
+        match (place(ports, port), saved_port(record)) {
+            (Ok(place), Some(saved)) => ports[place] = saved,
+            (Err(place), Some(saved)) => ports.insert(place, saved),
+            (known, None) => {
+                let stpd = domain.as_str();
+                warn!(stpd, %port, "the state of the port is of a later version: it begins anew");
+                if let Ok(place) = known {
+                    ports.remove(place);
+                }
             }
         }
     }
-    let with_bridge = stpds.into_iter().filter_map(|(stpd, (bridge, ports))| {
-        let bridge = bridge?;
-        Some((stpd, SavedStpd { bridge, ports }))
-    });
-    with_bridge.collect()
+
+    /// A record went.
+    pub(in crate::module) fn delete(&mut self, StpKey { domain, port }: StpKey) {
+        let Some((bridge, ports)) = self.0.get_mut(&domain) else {
+            return;
+        };
+        match port.map(|port| place(ports, port)) {
+            None => *bridge = None,
+            Some(Ok(place)) => drop(ports.remove(place)),
+            Some(Err(_)) => {}
+        }
+        if bridge.is_none() && ports.is_empty() {
+            self.0.remove(&domain);
+        }
+    }
+
+    /// All of it, to go on from.
+    pub(in crate::module) fn take(&mut self) -> BTreeMap<StpdName, SavedStpd> {
+        let known = |(domain, (bridge, ports)): (DomainName, (Option<_>, _))| {
+            let name = domain.as_str();
+            let Ok(stpd) = name.parse() else {
+                warn!(stpd = name, "no name of a spanning tree domain: left out");
+                return None;
+            };
+            let bridge = bridge?;
+            Some((stpd, SavedStpd { bridge, ports }))
+        };
+        std::mem::take(&mut self.0)
+            .into_iter()
+            .filter_map(known)
+            .collect()
+    }
+
+    /// Nothing is saved any more.
+    pub(in crate::module) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Where a port stands among others by number, or would stand.
+fn place(ports: &[SavedPort], port: PortNo) -> Result<usize, usize> {
+    ports.binary_search_by_key(&port, |saved| saved.state.number)
 }
 
 /// The record of a domain's bridge.

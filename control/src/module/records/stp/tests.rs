@@ -236,3 +236,38 @@ proptest! {
         prop_assert_eq!(saved_port(&record), None);
     }
 }
+
+proptest! {
+    /// What is kept up with the records is what they say in the end, whatever came and went in between.
+    #[test]
+    fn the_saved_form_is_kept_up_with_the_records(
+        steps in prop::collection::vec((0u8..3, 0u16..4, any::<u16>(), 0u8..4), 0..60),
+    ) {
+        let mut kept = SavedStpds::default();
+        let mut records = BTreeMap::new();
+        for (domain, port, mbps, what) in steps {
+            let domain = DomainName::new(&format!("d{domain}")).unwrap();
+            let key = StpKey { domain, port: PortNo::new(port) };
+            if what == 0 {
+                kept.delete(key);
+                records.remove(&key);
+                continue;
+            }
+            let mut record = StpRecord { mbps: mbps.into(), topology_changes: mbps.into(), ..StpRecord::new(key) };
+            if what == 1 && key.port.is_some() {
+                // Of a later version.
+                record.role = 200;
+            }
+            kept.put(&record);
+            records.insert(key, record);
+        }
+        let mut expected: BTreeMap<StpdName, SavedStpd> = BTreeMap::new();
+        for record in records.values().filter(|record| record.key.port.is_none()) {
+            let ports = records.values().filter(|r| r.key.domain == record.key.domain);
+            let saved = SavedStpd { bridge: saved_bridge(record), ports: ports.filter_map(saved_port).collect() };
+            expected.insert(record.key.domain.as_str().parse().unwrap(), saved);
+        }
+        prop_assert_eq!(kept.take(), expected);
+        prop_assert!(kept.take().is_empty());
+    }
+}
