@@ -6,8 +6,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use hitless_common::Mac;
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
-    RouteNetlinkMessage,
-    link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+    AddressFamily, RouteNetlinkMessage,
+    link::{InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage},
     nsid::{NsidAttribute, NsidMessage},
 };
 use rtnetlink::{Handle, LinkUnspec, MulticastGroup, new_multicast_connection};
@@ -102,7 +102,12 @@ impl Netlink {
     /// If the kernel refuses.
     pub async fn devices(&self) -> Result<Vec<Device>> {
         let mut found = Vec::new();
-        let mut links = self.handle.link().get().execute();
+        // Statistics are most of what the kernel would tell.
+        let sparing = vec![LinkExtentMask::SkipStats];
+        let request = self.handle.link().get();
+        let mut links = request
+            .set_filter_mask(AddressFamily::Unspec, sparing)
+            .execute();
         while let Some(message) = links.try_next().await.context("list the interfaces")? {
             found.extend(device(&message));
         }

@@ -104,7 +104,7 @@ impl Domain {
         name: StpdName,
         config: &StpdConfig,
         bridge: Bridge,
-        turn: u32,
+        members: &BTreeMap<PortNo, Member>,
         epoch: Epoch,
     ) -> Self {
         let mut domain = Self {
@@ -112,7 +112,7 @@ impl Domain {
             config: config.clone(),
             overlay: overlay(&bridge),
             voices: BTreeMap::new(),
-            turn,
+            turn: 0,
             clock: epoch,
             saved_bridge: SavedBridge::of(bridge.state(), epoch),
             saved_ports: Vec::new(),
@@ -122,6 +122,7 @@ impl Domain {
             bridge,
         };
         domain.save_all();
+        domain.set_voices(members);
         domain
     }
 
@@ -153,6 +154,11 @@ impl Domain {
     #[must_use]
     pub const fn overlay(&self) -> &Overlay {
         &self.overlay
+    }
+
+    /// On which beat it is to tick; until then on the first.
+    pub(super) const fn set_turn(&mut self, turn: u32) {
+        self.turn = turn;
     }
 
     /// The beat on which it ticks.
@@ -212,7 +218,7 @@ impl Domain {
     }
 
     /// Says how each port speaks.
-    pub(super) fn set_voices(&mut self, members: &BTreeMap<PortNo, Member>) {
+    fn set_voices(&mut self, members: &BTreeMap<PortNo, Member>) {
         let voice = |(&port, member): (&PortNo, &Member)| (port, (member.mac, member.voice));
         self.voices = members.iter().map(voice).collect();
     }
@@ -298,8 +304,14 @@ impl Domain {
         debug_assert_eq!(done, Ok(()), "{input:?}");
     }
 
-    /// Passes on what a step asks for.
-    pub(super) fn take(&mut self, output: Output, pending: &mut Pending) {
+    /// Passes on what a step asks for, and saves what it did.
+    fn take(&mut self, output: Output, pending: &mut Pending) {
+        self.pass_on(output, pending);
+        self.save_touched();
+    }
+
+    /// Passes on what a bridge asks for.
+    pub(super) fn pass_on(&mut self, output: Output, pending: &mut Pending) {
         for flush in output.flush {
             pending.flush(self.name, flush);
         }
@@ -321,7 +333,6 @@ impl Domain {
         if moved {
             self.look(pending);
         }
-        self.save_touched();
     }
 
     /// Finds out whether the overlay changed.

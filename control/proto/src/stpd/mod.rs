@@ -314,25 +314,19 @@ impl Stpds {
     ) -> Result<(), InputError> {
         let ports = members.iter().map(|(&port, m)| (port, m.config, m.link));
         let ports: Vec<_> = ports.collect();
-        let begun = Bridge::with_ports(stpd.bridge(self.mac), &ports)?;
-        self.run(name, stpd, begun, members);
+        let (bridge, output) = Bridge::with_ports(stpd.bridge(self.mac), &ports)?;
+        let domain = Domain::new(name, stpd, bridge, members, self.epoch);
+        self.run(domain, output);
         Ok(())
     }
 
-    /// A bridge runs from now on, and this is what follows.
-    fn run(
-        &mut self,
-        name: StpdName,
-        stpd: &StpdConfig,
-        (bridge, output): (Bridge, Output),
-        members: &BTreeMap<PortNo, Member>,
-    ) {
-        let turn = self.free_turn();
-        let mut domain = Domain::new(name, stpd, bridge, turn, self.epoch);
-        domain.set_voices(members);
-        domain.take(output, &mut self.pending);
-        self.pending.changed(name);
-        self.domains.insert(name, domain);
+    /// A domain runs from now on, and this is what follows.
+    fn run(&mut self, mut domain: Domain, output: Output) {
+        domain.set_turn(self.free_turn());
+        // It began with everything saved.
+        domain.pass_on(output, &mut self.pending);
+        self.pending.changed(*domain.name());
+        self.domains.insert(*domain.name(), domain);
     }
 
     /// A domain that was disabled or deleted: its ports open.

@@ -1,6 +1,6 @@
 //! Another process goes on with the domains of a switch.
 
-use super::domain::{Member, Plan};
+use super::domain::{Domain, Member, Plan};
 use super::{PortFacts, Stpds};
 use crate::config::{Config, StpdConfig, StpdName};
 use crate::stp::{Bridge, Checkpoint, InputError, Opening, PortState, SavedBridge, SavedPort};
@@ -8,6 +8,7 @@ use crate::time::Epoch;
 use hitless_common::map::vlans::VlanEntry;
 use hitless_common::{Mac, PortNo, VlanId};
 use std::collections::BTreeMap;
+use std::thread;
 
 /// What is saved of a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,17 @@ pub struct SavedStpd {
     /// Its ports.
     pub ports: Vec<SavedPort>,
 }
+
+/// So many domains are shared with another processor.
+const MANY: usize = 8;
+
+/// A domain that is to go on.
+type Left<'c> = (
+    StpdName,
+    &'c StpdConfig,
+    &'c BTreeMap<PortNo, Member>,
+    SavedStpd,
+);
 
 impl Stpds {
     /// Goes on with the domains of a configuration from what was saved together with it, at the epoch that stood still
@@ -36,23 +48,45 @@ impl Stpds {
         config: &Config,
         ports: &BTreeMap<PortNo, PortFacts>,
         mut saved: BTreeMap<StpdName, SavedStpd>,
-        hardware: &dyn Fn(VlanId) -> VlanEntry,
+        hardware: &(dyn Fn(VlanId) -> VlanEntry + Sync),
         epoch: Epoch,
     ) -> (Self, Result<(), (StpdName, InputError)>) {
         let mut macs = saved.values().map(|saved| saved.bridge.state.config.mac);
         let mac = macs.find(|mac| mac.is_station()).unwrap_or(mac);
         let mut stpds = Self::new(mac, epoch);
         let plan = Plan::of(config, ports, mac);
+        let mut left: Vec<_> = Vec::with_capacity(plan.domains.len());
         for (&name, (stpd, members)) in &plan.domains {
-            let Some(saved) = saved.remove(&name) else {
-                continue;
-            };
+            let saved = saved.remove(&name);
+            left.extend(saved.map(|saved| (name, *stpd, members, saved)));
+        }
+        let resume = |(name, stpd, members, saved): Left<'_>| {
             let checkpoint = checkpoint(&saved, stpd, mac, members, epoch);
             let real = real(config, stpd, &checkpoint, hardware);
             // What can not be resumed begins anew below.
-            if let Ok(resumed) = Bridge::resume(checkpoint, &real) {
-                stpds.run(name, stpd, resumed, members);
-            }
+            let (bridge, output) = Bridge::resume(checkpoint, &real).ok()?;
+            let domain = Domain::new(name, stpd, bridge, members, epoch);
+            Some((domain, output))
+        };
+        // One domain is not concerned with another, and a takeover waits: half of many are left to another processor.
+        let others = match left.len() {
+            ..MANY => Vec::new(),
+            all => left.split_off(all / 2),
+        };
+        let resumed: Vec<_> = thread::scope(|scope| {
+            let helper = (!others.is_empty())
+                .then(|| scope.spawn(|| others.into_iter().filter_map(resume).collect::<Vec<_>>()));
+            let mut resumed: Vec<_> = left.into_iter().filter_map(resume).collect();
+            // It panics where this thread would; then those domains begin anew.
+            resumed.extend(
+                helper
+                    .into_iter()
+                    .flat_map(|h| h.join().unwrap_or_default()),
+            );
+            resumed
+        });
+        for (domain, output) in resumed {
+            stpds.run(domain, output);
         }
         let followed = stpds.follow(plan);
         (stpds, followed)
