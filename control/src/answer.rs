@@ -107,6 +107,10 @@ impl Master {
             | Request::CheckMsmFailover {}
             | Request::ShowLog { .. }
             | Request::ClearQuarantine {}
+            | Request::Upgrade { .. }
+            | Request::ShowUpgrade {}
+            | Request::AcceptUpgrade {}
+            | Request::RollBackUpgrade {}
             | Request::Save { .. }
             | Request::UseConfiguration { .. }
             | Request::ShowConfiguration { .. }

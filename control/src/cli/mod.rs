@@ -22,6 +22,7 @@ mod stpd;
 mod target;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use std::env;
 use std::ffi::OsString;

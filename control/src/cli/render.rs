@@ -14,6 +14,7 @@ pub(super) mod ports;
 pub(super) mod stpd;
 #[cfg(test)]
 mod tests;
+pub(super) mod upgrade;
 
 /// How tables look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

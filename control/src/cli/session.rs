@@ -183,6 +183,9 @@ impl Session {
                     render::hardware_cleared(pins)
                 })
             }
+            Action::Upgrade(words) => self.upgrade(words, output),
+            Action::FollowUpgrade => self.follow_upgrade(output),
+            Action::RollBackUpgrade => self.roll_back_upgrade(output),
             Action::Failover { force } => self.failover(*force, output),
             Action::Reboot { slot, hard_reset } => self.reboot(*slot, *hard_reset, output),
             Action::Session(action) => without_switch(action, self.options.json, output),
@@ -240,6 +243,11 @@ impl Session {
             (Request::ShowMsmFailover {}, Reply::MsmFailover(info)) => {
                 self.print(output, info, || render::modules::failover(info, style))
             }
+            (Request::ShowUpgrade {} | Request::AcceptUpgrade {}, Reply::Upgrade(info)) => self
+                .print(output, info, || match &info.upgrade {
+                    Some(status) => render::upgrade::report(status),
+                    None => render::upgrade::NONE.into(),
+                }),
             (Request::ShowLog { .. }, Reply::Log(page)) => {
                 self.print(output, &page.lines, || render::modules::log(page))
             }

@@ -2,6 +2,7 @@
 
 use hitless_proto::config::{ConfigChange, PortSelection, StpdName};
 
+use super::kinds::Time;
 use crate::northbound::api::{ConfigurationSource, ImageBank, LogLevel, ModuleSlot, Request};
 
 /// What is to be done.
@@ -83,6 +84,12 @@ pub enum Action {
         /// With its hardware.
         hard_reset: bool,
     },
+    /// Upgrade both modules: looks, asks, begins, follows.
+    Upgrade(UpgradeWords),
+    /// Follow an upgrade that is under way.
+    FollowUpgrade,
+    /// Return to the version before. Asks first.
+    RollBackUpgrade,
     /// Something of the command line itself: no switch is asked.
     Session(SessionAction),
 }
@@ -97,6 +104,19 @@ pub enum PortsView {
     Statistics,
     /// Rates, and how much of the link they are.
     Utilization,
+}
+
+/// What an upgrade is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpgradeWords {
+    /// The image file, on the operator's machine, which is the switch.
+    pub file: String,
+    /// The old version waits in the other slot.
+    pub conservative: bool,
+    /// Only look.
+    pub dry_run: bool,
+    /// Time to accept it; `None`: the usual one.
+    pub accept_within: Option<Time>,
 }
 
 /// Which lines of the log are wanted.

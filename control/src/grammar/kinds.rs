@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::northbound::api::MAX_ACCEPT_SECONDS;
 use hitless_common::{Mac, PortNo, VlanId};
 use hitless_proto::config::{
     DeviceName, DisplayText, ImageKey, PortList, StpdName, SysName, VlanName, VlanRef,
@@ -123,6 +124,36 @@ fn not_empty(word: &str) -> Fit {
     }
 }
 
+/// A time as it is typed: `45m`, `90s`, `2h`, or seconds without a letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time {
+    /// The time in seconds, at most a week.
+    pub seconds: u32,
+}
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let (digits, unit) = match word.strip_suffix(['s', 'm', 'h']) {
+            Some(digits) if word.ends_with('m') => (digits, 60),
+            Some(digits) if word.ends_with('h') => (digits, 3_600),
+            Some(digits) => (digits, 1),
+            None => (word, 1),
+        };
+        let seconds = digits
+            .parse::<u32>()
+            .ok()
+            .and_then(|count| count.checked_mul(unit));
+        match seconds.filter(|seconds| *seconds <= MAX_ACCEPT_SECONDS) {
+            Some(seconds) => Ok(Self { seconds }),
+            None => Err(format!(
+                "{word:?} is no time such as 90s, 45m or 2h, at most a week"
+            )),
+        }
+    }
+}
+
 /// Every kind but numbers.
 static KINDS: &[Row] = &[
     Row {
@@ -229,6 +260,13 @@ static KINDS: &[Row] = &[
         fit: open::<ImageKey>,
         source: None,
         example: "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
+    },
+    Row {
+        name: "DURATION",
+        accepts: "a time such as 90s, 45m or 2h",
+        fit: closed::<Time>,
+        source: None,
+        example: "45m",
     },
     Row {
         name: "WORD",

@@ -32,11 +32,11 @@ mod tests;
 mod text;
 mod words;
 
-pub use action::{Action, ConfigForm, Generated, LogQuery, PortsView, SessionAction};
+pub use action::{Action, ConfigForm, Generated, LogQuery, PortsView, SessionAction, UpgradeWords};
 pub use automaton::Terminal;
 pub use complete::{Candidate, Completion, HelpRow, Live, complete, help, render_help};
 pub use error::{Problem, SyntaxError};
-pub use kinds::{Fit, Kind, Source};
+pub use kinds::{Fit, Kind, Source, Time};
 pub use matched::Matched;
 pub use pages::{OPTIONS, ProgramOption, explained, help_page};
 pub use shells::shell_completion;

@@ -284,6 +284,24 @@ pub fn command_line(request: &Request) -> Option<String> {
         Request::ClearQuarantine {} => "clear quarantine".into(),
         Request::Save { bank: None } => "save".into(),
         Request::Save { bank: Some(bank) } => format!("save {bank}"),
+        Request::Upgrade {
+            file,
+            conservative,
+            dry_run,
+            accept_within_seconds,
+            ..
+        } => {
+            let line = format!("upgrade {}", quoted(&file.display().to_string()));
+            let line = option(&line, *conservative, "conservative");
+            let mut line = option(&line, *dry_run, "dry-run");
+            if let Some(seconds) = accept_within_seconds {
+                let _ = write!(line, " accept-within {seconds}s");
+            }
+            line
+        }
+        Request::ShowUpgrade {} => "show upgrade".into(),
+        Request::AcceptUpgrade {} => "upgrade accept".into(),
+        Request::RollBackUpgrade {} => "rollback".into(),
         Request::InjectFault { fault } => match fault {
             // In quotes it is no abbreviation of one that is known.
             Fault::Other(name) => format!("debug fault {}", quoted(name)),

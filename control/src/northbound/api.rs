@@ -16,11 +16,13 @@ mod reply;
 mod stpd;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod words;
 
 pub use hitless_ha::cause::Cause;
 pub use hitless_ha::slot::ModuleSlot;
 pub use hitless_ha::state::{Reason, SubState};
+pub use hitless_ha::upgrade::{Bank as UpgradeBank, Direction, Mode, Outcome, Step};
 pub use hitless_proto::config::{
     ConfigBank, ConfigChange, Document, InvalidVlanRef, MsmFailoverChange, VlanRef,
 };
@@ -42,6 +44,10 @@ pub use reply::{
 pub use stpd::{
     StpBridgeId, StpCounters, StpInfo, StpMachines, StpNotTaken, StpPortCounts, StpRole, StpState,
     StpTimers, StpTimes, StpTree, StpdInfo, StpdPortInfo, StpdPortSettings, StpdPortStatus,
+};
+pub use upgrade::{
+    ACCEPT_SECONDS, MAX_ACCEPT_SECONDS, UpgradeCheck, UpgradeImage, UpgradeInfo, UpgradeItem,
+    UpgradeModule, UpgradePlan, UpgradeStatus, UpgradeStep, UpgradeVerdict,
 };
 pub use words::{Fault, LeaseState, LogLevel, ModuleRole, Privilege, UnknownWord};
 
@@ -240,6 +246,32 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bank: Option<ConfigBank>,
     },
+    /// Upgrades both modules; [`Reply::UpgradePlan`] if it is only asked what would be done, else [`Reply::Upgrade`] once
+    /// it has begun. [`ErrorKind::Refused`] with everything that is in its way.
+    Upgrade {
+        /// The image file, a path on the switch.
+        file: PathBuf,
+        /// The old version waits in the other slot until it is accepted.
+        #[serde(default)]
+        conservative: bool,
+        /// Only say what would be done.
+        #[serde(default)]
+        dry_run: bool,
+        /// Do it even if something is lost that is listed.
+        #[serde(default)]
+        accept_degraded: bool,
+        /// Seconds after which it is gone back from unless [`Request::AcceptUpgrade`] comes, [`ACCEPT_SECONDS`] if it is
+        /// not given, at most [`MAX_ACCEPT_SECONDS`]; 0: it is accepted once it is verified.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accept_within_seconds: Option<u32>,
+    },
+    /// How far an upgrade is, or how the last one ended; [`Reply::Upgrade`].
+    ShowUpgrade {},
+    /// Keeps the new version; [`Reply::Upgrade`]. [`ErrorKind::Refused`] if nothing waits for it.
+    AcceptUpgrade {},
+    /// Returns to the version before the last upgrade; [`Reply::Upgrade`] once it has begun. [`ErrorKind::Refused`] if it
+    /// can not be done, with the reason.
+    RollBackUpgrade {},
     /// Brings a failure about, for tests of failover; [`Reply::Done`] if the process lives to send it.
     /// [`ErrorKind::Refused`] unless hitlessd was started with `HITLESS_FAULTS=1`.
     InjectFault {
@@ -266,6 +298,7 @@ impl Request {
                 | Self::ShowMsmFailover {}
                 | Self::ShowLog { .. }
                 | Self::ShowDownload {}
+                | Self::ShowUpgrade {}
                 | Self::CheckMsmFailover {}
         )
     }

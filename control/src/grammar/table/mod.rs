@@ -8,6 +8,7 @@ mod ports;
 mod session;
 mod show;
 mod stpd;
+mod upgrade;
 mod vlan;
 
 use super::automaton::Terminal;
@@ -78,6 +79,7 @@ pub fn sections() -> [(&'static str, &'static [Command]); 9] {
         ("Spanning tree", stpd::COMMANDS),
         ("Forwarding database", fdb::COMMANDS),
         ("Failover", failover::COMMANDS),
+        ("Upgrades", upgrade::COMMANDS),
         ("Configuration", config::COMMANDS),
         ("Images", image::COMMANDS),
         ("The shell", session::COMMANDS),
@@ -112,7 +114,8 @@ static MEANINGS: &[(&str, &str)] = &[
     ("download", "Load a configuration or an image"),
     ("upload", "Write a configuration to a file"),
     ("confirm", "Keep what waits for confirmation"),
-    ("rollback", "Take back what waits for confirmation"),
+    ("rollback", "Go back to a configuration or version before"),
+    ("upgrade", "Upgrade both modules without losing a frame"),
     ("help", "Explain commands"),
     ("history", "Show the commands typed before"),
     ("exit", "Leave the shell"),

@@ -258,6 +258,8 @@ fn a_request_comes_back_from_its_command_line() {
         Request::ShowMsmFailover {},
         Request::CheckMsmFailover {},
         Request::ClearQuarantine {},
+        Request::ShowUpgrade {},
+        Request::AcceptUpgrade {},
         Request::ConfirmConfiguration {},
         Request::RollbackConfiguration {},
         Request::UseConfiguration {
@@ -304,6 +306,17 @@ fn a_request_comes_back_from_its_command_line() {
             },
             "reboot slot msm-a hard-reset",
         ),
+        (
+            Request::Upgrade {
+                file: "/a b.img".into(),
+                conservative: true,
+                dry_run: false,
+                accept_degraded: true,
+                accept_within_seconds: Some(90),
+            },
+            "upgrade \"/a b.img\" conservative accept-within 90s",
+        ),
+        (Request::RollBackUpgrade {}, "rollback"),
         (
             Request::ShowLog {
                 count: 20,

@@ -243,10 +243,13 @@ fn who_may_use_a_command_is_who_may_ask_for_it() {
             | Action::ClearHardware
             | Action::DownloadImage { .. }
             | Action::Failover { .. }
+            | Action::Upgrade(_)
+            | Action::RollBackUpgrade
             | Action::Reboot { .. } => true,
             Action::ShowPorts { .. }
             | Action::ShowStpdPorts { .. }
             | Action::ShowLog(_)
+            | Action::FollowUpgrade
             | Action::ShowConfiguration { .. }
             | Action::ShowConfigurationDiff { .. }
             | Action::Upload { .. }

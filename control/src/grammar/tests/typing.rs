@@ -26,7 +26,7 @@ fn abbreviations() {
         ("conf port 1 dev eth1", "configure port 1 device eth1"),
         ("conf po 1 off xdp", "configure ports 1 offload xdp"),
         ("conf sys a", "configure sys-recovery-level all"),
-        ("u m", "unconfigure msm-failover"),
+        ("unc m", "unconfigure msm-failover"),
         ("us c p", "use configuration primary"),
         ("ex", "exit"),
         ("SHOW Vlan", "show vlan"),

@@ -18,6 +18,7 @@ use super::module::{
     SavedInfo,
 };
 use super::stpd::{StpNotTaken, StpdInfo};
+use super::upgrade::{UpgradeInfo, UpgradePlan};
 use super::words::{ModuleRole, Privilege};
 
 /// What is answered to a request that was done.
@@ -80,6 +81,10 @@ pub enum Reply {
     Download(Option<Box<DownloadInfo>>),
     /// To [`super::Request::UseImage`].
     ImageSelected(ImageSelected),
+    /// To [`super::Request::Upgrade`] with `dry_run`.
+    UpgradePlan(Box<UpgradePlan>),
+    /// To other requests about upgrades.
+    Upgrade(Box<UpgradeInfo>),
 }
 
 /// Versions of a program, and of a switch if it is the master's answer.

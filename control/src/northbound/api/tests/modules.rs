@@ -111,6 +111,26 @@ pub(super) fn requests() -> Vec<(Request, serde_json::Value)> {
             json!({"request": "reboot-slot", "slot": "msm-b", "hard_reset": false}),
         ),
         (
+            Request::Upgrade {
+                file: "/x.img".into(),
+                conservative: true,
+                dry_run: false,
+                accept_degraded: true,
+                accept_within_seconds: Some(90),
+            },
+            json!({"request": "upgrade", "file": "/x.img", "conservative": true, "dry_run": false,
+                   "accept_degraded": true, "accept_within_seconds": 90}),
+        ),
+        (Request::ShowUpgrade {}, json!({"request": "show-upgrade"})),
+        (
+            Request::AcceptUpgrade {},
+            json!({"request": "accept-upgrade"}),
+        ),
+        (
+            Request::RollBackUpgrade {},
+            json!({"request": "roll-back-upgrade"}),
+        ),
+        (
             Request::CheckMsmFailover {},
             json!({"request": "check-msm-failover"}),
         ),
@@ -155,6 +175,7 @@ fn only_what_shows_may_be_asked_twice() {
         [
             "show-msm-failover",
             "show-configuration",
+            "show-upgrade",
             "check-msm-failover",
             "show-log"
         ]
