@@ -71,7 +71,7 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
 
 /// The commands of each subject, with its heading.
 #[must_use]
-pub fn sections() -> [(&'static str, &'static [Command]); 9] {
+pub fn sections() -> [(&'static str, &'static [Command]); 10] {
     [
         ("Looking", show::COMMANDS),
         ("VLANs", vlan::COMMANDS),

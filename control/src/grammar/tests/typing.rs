@@ -270,7 +270,7 @@ fn errors_as_people_see_them() {
         "show prots
      ^^^^^
 \"prots\" is not understood here; did you mean ports?
-Expected: version, switch, ports, vlan, stpd, fdb, counters, msm-failover, log, configuration or download",
+Expected: version, switch, ports, vlan, stpd, fdb, counters, msm-failover, log, upgrade, configuration or download",
         "configure msm-failover timeout 500
                                ^^^
 500 is not in 30 to 300
