@@ -34,6 +34,7 @@ use claim::Claim;
 use history::History;
 use hitless_ha::{
     cause::Cause,
+    fallback::Fallback,
     link::Hello,
     monitor::{ConfigFrom, NotHitless, Situation, StateFrom, Verdict},
     schema::Subsystem,
@@ -157,6 +158,7 @@ impl Module {
             mut database,
             mut states,
             from,
+            from_version,
             cause,
             cause_is_provisional,
             detail,
@@ -218,10 +220,17 @@ impl Module {
             detail: (!detail.is_empty()).then(|| detail.join("; ")),
             ..history::failover(cause, from, self.slot)
         };
+        let fallback = Fallback::after_failover(
+            hitless_common::VERSION,
+            from,
+            from_version.as_deref(),
+            cause,
+        );
         let failover = Failover {
             info,
             noticed,
             states,
+            fallback,
         };
         (boot, failover)
     }
@@ -237,6 +246,7 @@ impl Module {
             "this module is master now"
         );
         primary.was = Some(failover.states);
+        primary.set_fallback(failover.fallback);
         self.history.refresh();
         self.history.add(info);
     }
@@ -271,6 +281,16 @@ impl Module {
                 self.slot
             ));
         };
+        if let (Some(reason), false) = (sender.barred(), force) {
+            let version = sender.peer().map_or("", |peer| &peer.version);
+            let slot = self.slot.other();
+            return refuse(format!(
+                "{slot} runs {version} and can not take over from {}: {reason} ({}); select another image for it (use \
+                 image) and start it again with `reboot slot {slot}`, or lose what is not saved with --force",
+                hitless_common::VERSION,
+                reason.meaning(),
+            ));
+        }
         if !sender.ready() && !force {
             let missing: Vec<String> = sender
                 .states()
@@ -508,6 +528,8 @@ pub struct Takeover {
     pub states: States,
     /// Who was master, if that is known.
     pub from: ModuleSlot,
+    /// Its version, if it had said so.
+    pub from_version: Option<String>,
     /// Why.
     pub cause: Cause,
     /// Whether hitless-boot may still tell a better cause.
@@ -536,6 +558,7 @@ pub struct Failover {
     info: FailoverInfo,
     noticed: Instant,
     states: States,
+    fallback: Fallback,
 }
 
 /// How a module becomes master.

@@ -121,7 +121,7 @@ pub async fn run(
                 master.renew_lease();
                 primary.on_keepalive(&mut master, module.now_ms());
             }
-            event = module.peer_event() => on_peer_event(module, &event),
+            event = module.peer_event() => on_peer_event(module, &mut primary, &event),
             _ = second.tick() => {
                 master.on_second().await;
                 if master.epoch().get().is_multiple_of(DIAGNOSTIC_SECONDS) {
@@ -260,13 +260,14 @@ async fn hand_over(
     true
 }
 
-fn on_peer_event(module: &mut Module, event: &PeerEvent) {
+fn on_peer_event(module: &mut Module, primary: &mut Primary, event: &PeerEvent) {
     module.note_peer(event);
     match event {
         PeerEvent::Present => info!("the other slot has a module"),
         PeerEvent::Removed => {
             module.correct_cause(Cause::HotRemoval, module::REMOVED);
             warn!("the module in the other slot was removed");
+            primary.removed(module.slot.other());
         }
         PeerEvent::Ended { cause, pid, detail } => {
             module.correct_cause(module::cause_of(*cause), detail);
@@ -387,6 +388,12 @@ async fn answer(
         Reply::Switch(mut switch) => {
             switch.modules = module::modules(primary, module);
             Reply::Switch(switch)
+        }
+        Reply::Configured(mut info)
+            if info.changed && !matches!(request, Request::ConfirmConfiguration {}) =>
+        {
+            info.notes.extend(primary.config_changed());
+            Reply::Configured(info)
         }
         reply => reply,
     });

@@ -10,6 +10,7 @@ pub mod cause;
 pub mod compat;
 pub mod describe;
 pub mod digest;
+pub mod fallback;
 pub mod link;
 pub mod message;
 pub mod monitor;

@@ -346,7 +346,14 @@ impl Receiver {
             let (new, old) = (report.standing, self.states.state(report.subsystem));
             match new.state {
                 SubState::Initial | SubState::Disable | SubState::Failed => {
-                    self.states.set(report.subsystem, new.state, new.reason);
+                    let changed = self.states.set(report.subsystem, new.state, new.reason);
+                    if changed && new.state == SubState::Failed {
+                        self.events.push(Event::Failed {
+                            subsystem: report.subsystem,
+                            reason: new.reason,
+                            detail: "the master does not transfer it".into(),
+                        });
+                    }
                     fell_back |= new.state == SubState::Initial
                         && matches!(old, SubState::Xfr | SubState::Ready);
                 }

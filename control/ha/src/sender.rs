@@ -168,6 +168,8 @@ pub struct Sender {
     outbox: Outbox,
     states: States,
     bulks: [Bulk; Subsystem::CHECKPOINTED.len()],
+    /// Why the standby is no heir, see [`Sender::bar`].
+    barred: Option<Reason>,
     /// The subsystem whose bulk transfer is going on.
     running: Option<Subsystem>,
     /// The bracket that must be acknowledged, and the queue empty, before another bulk transfer begins.
@@ -196,6 +198,7 @@ impl Sender {
             outbox: Outbox::default(),
             states: States::initial(),
             bulks: Default::default(),
+            barred: None,
             running: None,
             drain: None,
             round_since: None,
@@ -224,15 +227,53 @@ impl Sender {
         {
             return;
         }
-        let state = match enabled {
-            true => SubState::Initial,
-            false => SubState::Disable,
+        let (state, reason) = match (enabled, self.barred) {
+            (true, None) => (SubState::Initial, Reason::None),
+            (true, Some(reason)) => (SubState::Failed, reason),
+            (false, _) => (SubState::Disable, Reason::None),
         };
-        self.states.set(subsystem, state, Reason::None);
+        self.states.set(subsystem, state, reason);
         if self.running == Some(subsystem) {
             self.running = None;
         }
         self.tell_states();
+    }
+
+    /// The standby is not to take over, for this reason: all subsystems fail, and nothing is checkpointed to it until
+    /// [`Sender::admit`]. It is told so, since it may have to take over all the same.
+    pub fn bar(&mut self, reason: Reason) {
+        self.barred = Some(reason);
+        self.running = None;
+        self.round_since = None;
+        self.bulks = self.bulks.map(|bulk| Bulk { end: None, ..bulk });
+        for subsystem in Subsystem::CHECKPOINTED {
+            if self.states.state(subsystem) != SubState::Disable {
+                self.states.set(subsystem, SubState::Failed, reason);
+            }
+        }
+        self.tell_states();
+    }
+
+    /// The standby may take over, as far as its version goes: what [`Sender::bar`] did is undone by transferring
+    /// everything.
+    pub fn admit(&mut self) {
+        if self.barred.take().is_none() {
+            return;
+        }
+        let newest = self.pending.back().map_or(self.acked, |pending| pending.id);
+        self.drain = Some(newest);
+        for subsystem in Subsystem::CHECKPOINTED {
+            if self.states.state(subsystem) == SubState::Failed {
+                self.states.set(subsystem, SubState::Initial, Reason::None);
+            }
+        }
+        self.tell_states();
+    }
+
+    /// Why the standby is not to take over.
+    #[must_use]
+    pub const fn barred(&self) -> Option<Reason> {
+        self.barred
     }
 
     /// Octets to send, in order, as much as the transport takes.

@@ -154,6 +154,21 @@ impl Reason {
         }
     }
 
+    /// What it means, for people (guide, Table 2); empty where the guide says no more than the word.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Revision => {
+                "it is older than the master, and no hitless upgrade was made from it to the master"
+            }
+            Self::Hotswap => "it was taken out after a conservative upgrade",
+            Self::ConfigCommand => {
+                "a configuration command was entered after a conservative upgrade"
+            }
+            _ => "",
+        }
+    }
+
     /// The number that stands for the reason in messages.
     pub(crate) const fn code(self) -> u8 {
         self as u8

@@ -8,9 +8,10 @@ use crate::{
     northbound::{
         access::Peer,
         api::{
-            ApiError, CheckpointLag, ErrorKind, FailoverTimer, Fault, LeaseInfo, LeaseState,
-            LogPage, ModuleInfo, ModuleRole, ModuleStatus, MsmFailoverInfo, MsmFailoverSettings,
-            Privilege, Reason, Reply, Request, SessionInfo, SubState, SubsystemStatus, VersionInfo,
+            ApiError, CheckpointLag, ErrorKind, FailoverTimer, FallbackInfo, Fault, LeaseInfo,
+            LeaseState, LogPage, ModuleInfo, ModuleRole, ModuleStatus, MsmFailoverInfo,
+            MsmFailoverSettings, Privilege, Reason, Reply, Request, SessionInfo, SubState,
+            SubsystemStatus, VersionInfo,
         },
     },
 };
@@ -103,8 +104,18 @@ pub fn show(module: &mut Module, primary: &Primary, master: &Master) -> MsmFailo
         },
         quarantine: module.quarantined(),
         lease: lease(master),
-        fallback: None,
+        fallback: fallback(primary),
     }
+}
+
+/// The way back to an older version.
+fn fallback(primary: &Primary) -> Option<FallbackInfo> {
+    let older = primary.fallback().older()?;
+    Some(FallbackInfo {
+        slot: older.slot,
+        version: older.version.clone(),
+        reason: primary.fallback().reason(),
+    })
 }
 
 fn own_status(module: &Module, primary: &Primary, master: &Master) -> ModuleStatus {

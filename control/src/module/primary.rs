@@ -21,11 +21,13 @@ use check::Check;
 use hitless_common::map::vlans::VlanEntry;
 use hitless_ha::{
     cause::Cause,
+    fallback::{Fallback, Older},
     link::{Hello, refusal},
     message::TransactionId,
     schema::Subsystem,
     sender::{Event, FallBack, Limits, Sender},
-    state::{States, SubState},
+    slot::ModuleSlot,
+    state::{Reason, States, SubState},
 };
 use hitless_proto::bridge::table::Slot;
 use std::{
@@ -67,6 +69,7 @@ pub struct Primary {
     held: Vec<Held>,
     checks: Vec<Check>,
     slots: Vec<Slot>,
+    fallback: Fallback,
     /// The last transfer of everything.
     pub last_transfer: Option<TransferInfo>,
     /// How far this module was as a standby, if it was one.
@@ -92,6 +95,7 @@ impl Primary {
             held: Vec::new(),
             checks: Vec::new(),
             slots: Vec::new(),
+            fallback: Fallback::default(),
             last_transfer: None,
             was: None,
         })
@@ -101,6 +105,64 @@ impl Primary {
     #[must_use]
     pub fn sender(&self) -> Option<&Sender> {
         self.standby.as_ref().map(|standby| &standby.sender)
+    }
+
+    /// The way back to an older version.
+    #[must_use]
+    pub fn fallback(&self) -> &Fallback {
+        &self.fallback
+    }
+
+    /// Notes how this master came to be, or that a downgrade is planned: then the standby of that version, which is
+    /// there or is about to be, becomes ready though it is older.
+    pub fn set_fallback(&mut self, fallback: Fallback) {
+        self.fallback = fallback;
+        self.judge();
+    }
+
+    /// The configuration was changed. What is to be said of it, the first time after an upgrade that could be gone back
+    /// from.
+    pub fn config_changed(&mut self) -> Option<String> {
+        if !self.fallback.config_changed() {
+            return None;
+        }
+        self.judge();
+        let Older { slot, version } = self.fallback.older()?;
+        let note = format!(
+            "After this command the switch can not go back to {version}, which {slot} runs, without losing state \
+             (config command); start {slot} with the new image to have a standby again."
+        );
+        warn!("{note}");
+        Some(note)
+    }
+
+    /// The module in this slot was taken out.
+    pub fn removed(&mut self, slot: ModuleSlot) {
+        if self.fallback.removed(slot) {
+            warn!(%slot, "the switch can not go back to the older version that was removed (hotswap)");
+        }
+    }
+
+    /// Looks whether the standby that is attached may be this master's heir.
+    fn judge(&mut self) {
+        let Some(standby) = &mut self.standby else {
+            return;
+        };
+        let Some(peer) = standby.sender.peer() else {
+            return;
+        };
+        let own = hitless_common::VERSION;
+        let reason = self.fallback.judge(own, peer.slot, &peer.version);
+        if reason == Reason::None {
+            return standby.sender.admit();
+        }
+        if standby.sender.barred() != Some(reason) {
+            warn!(
+                standby = %peer.slot, version = peer.version, %reason,
+                "the standby is not to take over: {}", reason.meaning()
+            );
+            standby.sender.bar(reason);
+        }
     }
 
     /// Records of a subsystem that the standby was told.
@@ -239,6 +301,7 @@ impl Primary {
                     self.detach(master, &format!("it belongs to switch {}", peer.switch));
                 } else {
                     info!(standby = %peer.slot, pid = peer.pid, version = peer.version, "a standby is there");
+                    self.judge();
                 }
             }
             Event::Ready(subsystem) => {

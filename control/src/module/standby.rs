@@ -473,12 +473,15 @@ impl<'m> Following<'m> {
                 checkpoint_age_ms: age,
             },
         );
-        let from = self.receiver.peer().map(|master| master.slot);
+        let master = self.receiver.peer();
+        let from = master.map(|master| master.slot);
+        let from_version = master.map(|master| master.version.clone());
         Ok(Some(Takeover {
             dir,
             database: std::mem::take(&mut self.memory),
             states: *self.receiver.states(),
             from: from.unwrap_or(self.module.slot.other()),
+            from_version,
             cause: loss.cause,
             cause_is_provisional: loss.provisional,
             detail: loss.detail.or_else(|| self.last_words.take()),

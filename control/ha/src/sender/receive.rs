@@ -106,7 +106,7 @@ impl Sender {
     /// ready is known from its acknowledgements; what remains are failures.
     fn reported(&mut self, seen: TransactionId, report: Report) {
         let subsystem = report.subsystem;
-        let Some(place) = subsystem.place() else {
+        let Some(place) = subsystem.place().filter(|_| self.barred.is_none()) else {
             return;
         };
         let bulk = &mut self.bulks[place];

@@ -480,3 +480,66 @@ fn subsystems_can_be_taken_out_and_in_again() {
     assert!(pair.sender.ready() && pair.receiver.ready());
     assert_eq!(pair.database, model);
 }
+
+#[test]
+fn seed_65_a_standby_that_is_no_heir_is_told_so_and_nothing_else() {
+    let mut model = switch();
+    let mut pair = Pair::ready(&model);
+    pair.sender.bar(Reason::ConfigCommand);
+    assert!(!pair.sender.ready());
+    model.fdb.remove(&0);
+    let committed = pair.sender.committed();
+    let mut open = pair.sender.begin(0);
+    open.delete::<FdbRecord>(0);
+    open.commit();
+    assert_eq!(pair.sender.committed(), committed);
+    assert_eq!(pair.sender.next_bulk(), None);
+    pair.pump();
+    for states in [pair.sender.states(), pair.receiver.states()] {
+        for (subsystem, status) in states.iter() {
+            let found = (status.current.state, status.current.reason);
+            assert_eq!(
+                found,
+                (SubState::Failed, Reason::ConfigCommand),
+                "{subsystem}"
+            );
+            assert_eq!(status.old.state, SubState::Ready);
+        }
+    }
+    let told = |event: &receiver::Event| matches!(event, receiver::Event::Failed { reason, .. } if *reason == Reason::ConfigCommand);
+    let events = pair.receiver.take_events();
+    assert_eq!(events.iter().filter(|event| told(event)).count(), 5);
+    assert_ne!(pair.database, model, "it has what it had");
+    // What is taken in again now is barred as well.
+    pair.sender.enable(Subsystem::Fdb, false);
+    pair.sender.enable(Subsystem::Fdb, true);
+    assert_eq!(pair.sender.states().state(Subsystem::Fdb), SubState::Failed);
+    pair.sender.admit();
+    pair.bulk(&model);
+    assert!(pair.sender.ready() && pair.receiver.ready());
+    assert_eq!(pair.database, model);
+}
+
+#[test]
+fn a_standby_may_be_barred_before_it_was_transferred_anything_or_in_the_middle() {
+    let model = switch();
+    let mut pair = Pair::new();
+    pair.pump();
+    pair.sender.bar(Reason::Revision);
+    pair.bulk(&model);
+    assert_eq!(pair.database, Model::default());
+    pair.sender.admit();
+    pair.pump();
+    let subsystem = pair.sender.next_bulk().unwrap();
+    pair.sender.begin_bulk(0, subsystem);
+    pair.sender.bar(Reason::Hotswap);
+    pair.sender.end_bulk(0, subsystem);
+    pair.pump();
+    assert!(!pair.sender.ready() && !pair.receiver.ready());
+    assert_eq!(pair.sender.barred(), Some(Reason::Hotswap));
+    pair.sender.admit();
+    pair.sender.admit();
+    pair.bulk(&model);
+    assert!(pair.sender.ready() && pair.receiver.ready());
+    assert_eq!(pair.database, model);
+}

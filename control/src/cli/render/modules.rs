@@ -8,7 +8,7 @@ use crate::logbook::rfc3339;
 use crate::northbound::api::{
     ConfiguredInfo, FailoverInfo, FailoverTimer, LeaseInfo, LeaseState, LogLine, LogPage,
     ModuleRole, ModuleSlot, ModuleStatus, MsmCheckInfo, MsmFailoverInfo, MsmFailoverSettings,
-    SavedInfo,
+    Reason, SavedInfo,
 };
 
 #[cfg(test)]
@@ -61,6 +61,7 @@ pub(in crate::cli) fn failover(info: &MsmFailoverInfo, style: Style) -> String {
                 )
             }),
         ),
+        ("Fallback", fallback(info)),
         ("Lease", lease(&info.lease)),
         ("Quarantined inputs", quarantine(info)),
         (
@@ -227,6 +228,18 @@ fn timer(timer: &FailoverTimer) -> String {
         "{state}, {} entries deleted when it ended last",
         timer.deleted
     )
+}
+
+/// Where `run msm-failover` leads back to.
+fn fallback(info: &MsmFailoverInfo) -> String {
+    let Some(fallback) = &info.fallback else {
+        return "none".into();
+    };
+    let place = format!("{} in {}", fallback.version, fallback.slot);
+    match fallback.reason {
+        Reason::None => place,
+        reason => format!("{place} is not possible any more ({reason})"),
+    }
 }
 
 fn lease(lease: &LeaseInfo) -> String {

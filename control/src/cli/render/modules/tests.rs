@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::cli::fake::modules as two_modules;
-use crate::northbound::api::{Cause, CheckedTable, LogLevel, QuarantinedInput, Reason, SubState};
+use crate::northbound::api::{
+    Cause, CheckedTable, FallbackInfo, LogLevel, QuarantinedInput, Reason, SubState,
+};
 use ModuleSlot::{MsmA, MsmB};
 
 fn fits(text: &str) {
@@ -58,6 +60,7 @@ Failovers by cause:          2 operator command
 Failover timer:              57 s left, 4 entries deleted when it ended last
 Checkpoint lag:              3 records, 2 ms
 Last bulk transfer:          2025-11-21T02:10:40.000Z, 1000005 records, 17.2 MiB in 210 ms
+Fallback:                    none
 Lease:                       valid, 2870 ms left
 Quarantined inputs:          none
 Configuration:               saved
@@ -297,4 +300,27 @@ fn quarantine_cleared_counts() {
             "2 inputs are taken in again.\n"
         ]
     );
+}
+
+#[test]
+fn the_way_back_is_shown() {
+    let mut info = modules(ModuleSlot::MsmB, 2);
+    for (reason, expected) in [
+        (
+            Reason::None,
+            "Fallback:                    0.3.99 in msm-a\n",
+        ),
+        (
+            Reason::ConfigCommand,
+            "Fallback:                    0.3.99 in msm-a is not possible any more (config command)\n",
+        ),
+    ] {
+        info.fallback = Some(FallbackInfo {
+            slot: ModuleSlot::MsmA,
+            version: "0.3.99".into(),
+            reason,
+        });
+        let text = failover(&info, Style::Plain);
+        assert!(text.contains(expected), "{text}");
+    }
 }
