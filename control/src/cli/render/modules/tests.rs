@@ -304,7 +304,7 @@ fn quarantine_cleared_counts() {
 
 #[test]
 fn the_way_back_is_shown() {
-    let mut info = modules(ModuleSlot::MsmB, 2);
+    let mut info = two_modules(MsmB, 2);
     for (reason, expected) in [
         (
             Reason::None,
@@ -316,7 +316,7 @@ fn the_way_back_is_shown() {
         ),
     ] {
         info.fallback = Some(FallbackInfo {
-            slot: ModuleSlot::MsmA,
+            slot: MsmA,
             version: "0.3.99".into(),
             reason,
         });
