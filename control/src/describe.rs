@@ -8,3 +8,16 @@ use hitless_proto::config;
 pub fn own() -> Description {
     Description::own(config::SECTIONS)
 }
+
+/// The lines of an image's manifest that only the program knows.
+#[must_use]
+pub fn manifest() -> String {
+    let own = own();
+    format!(
+        "version {}\narch {}\nlowest-compatible {}\n{}",
+        own.version,
+        std::env::consts::ARCH,
+        own.lowest_compatible,
+        own.lines()
+    )
+}

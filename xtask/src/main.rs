@@ -4,6 +4,7 @@
 //! output to what they run.
 
 mod build;
+mod image;
 mod lint;
 mod repo;
 mod results;
@@ -42,6 +43,10 @@ enum Task {
     },
     /// Build the switch with its data path, and the programs of tests, demo and benches
     Build,
+    /// Build the switch and write its image, one file for download and upgrade
+    Image(image::Options),
+    /// Make a pair of keys that sign images
+    ImageKey(image::KeyOptions),
     /// Check formatting, clippy for every crate, licences and advisories
     Lint,
     /// Set up, build, run the unit tests and the network tests, and sum up (needs root)
@@ -76,6 +81,8 @@ fn main() -> ExitCode {
     let done = Repo::locate().and_then(|repo| match arguments.task {
         Task::Setup { lint } => setup::run(&repo, lint).map(|()| ExitCode::SUCCESS),
         Task::Build => build::run(&repo).map(|()| ExitCode::SUCCESS),
+        Task::Image(options) => image::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Task::ImageKey(options) => image::key(&options).map(|()| ExitCode::SUCCESS),
         Task::Lint => lint::run(&repo),
         Task::Test(options) => test::run(&repo, &options),
         Task::Soak => run::soak(&repo),

@@ -20,11 +20,13 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+mod make;
 mod manifest;
 #[cfg(test)]
 pub(crate) mod tests;
 mod version;
 
+pub use make::{Parts, make};
 pub use manifest::{Base, Manifest, hex};
 pub use version::{NoVersion, Version};
 

@@ -57,6 +57,10 @@ struct Arguments {
     #[arg(long)]
     describe: bool,
 
+    /// Print what an image's manifest has of this program: its versions, and what --describe prints; and end
+    #[arg(long)]
+    manifest: bool,
+
     /// Group whose members command the switch; root always does [default: hitless, if there is one]
     #[arg(long, value_name = "NAME")]
     admin_group: Option<String>,
@@ -100,6 +104,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.describe {
         print!("{}", hitless::describe::own().lines());
+        return ExitCode::SUCCESS;
+    }
+    if arguments.manifest {
+        print!("{}", hitless::describe::manifest());
         return ExitCode::SUCCESS;
     }
     let logbook = Logbook::new(arguments.slot);

@@ -11,6 +11,7 @@ mod fake;
 mod follow;
 mod hardware;
 mod image;
+mod image_file;
 mod live;
 mod options;
 mod ports;

@@ -16,7 +16,7 @@ use super::ports::Look;
 use super::render::{self, Style};
 use super::shell::Interrupts;
 use super::target::Target;
-use super::{configuration, hardware, target};
+use super::{configuration, hardware, image_file, target};
 use crate::grammar::{self, Action, Line, Parsed, SessionAction};
 use crate::northbound::RUN_DIR;
 use crate::northbound::api::{ConfiguredInfo, Reply, Request};
@@ -415,6 +415,10 @@ pub(super) fn without_switch(
             print(output, json, &json!({"help": text}), || text.clone())
         }
         SessionAction::Generate(what) => Ok(output.write_all(grammar::generate(*what).as_bytes())?),
+        SessionAction::InspectImage(file) => {
+            let image = image_file::inspect(file)?;
+            print(output, json, &image.to_json(), || image.text())
+        }
         SessionAction::History => print(output, json, &json!([]), String::new),
         SessionAction::Paging(_) | SessionAction::Exit => Ok(()),
     }

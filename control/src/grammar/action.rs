@@ -167,6 +167,8 @@ pub enum SessionAction {
     Paging(bool),
     /// Explain commands that begin with these words; none: all. [`super::help_page`] has the text.
     Help(Vec<String>),
+    /// Check the image in this file of the operator's and show what it is.
+    InspectImage(String),
     /// End the shell.
     Exit,
     /// Print something made from the table of commands. [`super::generate`] has the text.

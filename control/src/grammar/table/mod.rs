@@ -116,6 +116,7 @@ static MEANINGS: &[(&str, &str)] = &[
     ("confirm", "Keep what waits for confirmation"),
     ("rollback", "Go back to a configuration or version before"),
     ("upgrade", "Upgrade both modules without losing a frame"),
+    ("image", "Image files"),
     ("help", "Explain commands"),
     ("history", "Show the commands typed before"),
     ("exit", "Leave the shell"),

@@ -15,6 +15,17 @@ pub(super) static COMMANDS: &[Command] = &[
         ..COMMAND
     },
     Command {
+        syntax: "image inspect <file:FILE>",
+        help: "Check an image file and show what it is",
+        details: "No switch is asked. Whether a signature is trusted is for a switch to say: it has the keys.",
+        words: &[("inspect", "Check an image file")],
+        handler: |m| {
+            let file = m.get("file")?;
+            Ok(Action::Session(SessionAction::InspectImage(file)))
+        },
+        ..COMMAND
+    },
+    Command {
         syntax: "history",
         help: "Show the commands typed before",
         handler: |_| Ok(Action::Session(SessionAction::History)),
