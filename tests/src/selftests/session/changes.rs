@@ -11,6 +11,8 @@ use super::desk::{Desk, difference, said, same};
 use crate::harness::{
     chassis::Part,
     ktap::{Case, Ctx},
+    switch::DEADLINE,
+    wait::wait_for,
 };
 use crate::selftests::failover::rig::{await_ready, equal};
 use crate::selftests::lab::Mode;
@@ -215,7 +217,22 @@ struct Sight {
 }
 
 impl Sight {
+    /// What is there when all ports are as they are configured: a command is answered when it has told the kernel to set a
+    /// device up or down, and the kernel tells of its link after that.
     fn of(desk: &Desk<'_>) -> Result<Self> {
+        wait_for("the links of all ports", DEADLINE, || {
+            let ports = desk.switch().json(&["show", "ports"])?;
+            let ports = ports.as_array().context("a list of ports")?;
+            let settled = |port: &Value| {
+                let wanted = if port["enabled"] == true {
+                    "up"
+                } else {
+                    "down"
+                };
+                port["link"] == wanted
+            };
+            Ok(ports.iter().all(settled).then_some(()))
+        })?;
         Ok(Self {
             document: desk.configuration()?,
             hardware: Pinned::of(desk.switch()).state()?,
