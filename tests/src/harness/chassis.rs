@@ -59,6 +59,12 @@ pub struct Module {
     pub daemon: Option<u32>,
     /// The role that the daemon told.
     pub role: Option<String>,
+    /// The version that the daemon told.
+    pub version: Option<String>,
+    /// What the daemon was started from: `primary`, `secondary` or `factory`.
+    pub bank: Option<String>,
+    /// Banks that were refused, each with the reason.
+    pub refused: Vec<String>,
 }
 
 impl Module {
@@ -75,6 +81,9 @@ impl Module {
                 "boot" => module.boot = value.parse().context("the boot's process")?,
                 "daemon" => module.daemon = Some(value.parse().context("the daemon's process")?),
                 "role" => module.role = Some(value.to_owned()),
+                "version" => module.version = Some(value.to_owned()),
+                "bank" => module.bank = Some(value.to_owned()),
+                "image-refused" => module.refused.push(value.to_owned()),
                 _ => {}
             }
         }
@@ -100,13 +109,15 @@ pub struct Chassis {
 }
 
 impl Chassis {
-    /// The command of a switch's chassis, in its namespace, without options but the configuration file.
+    /// The command of a switch's chassis, in its namespace, without options but the configuration file and the place
+    /// of the image banks.
     ///
     /// # Errors
     /// When the binary is missing.
     pub fn command(switch: &Switch) -> Result<Command> {
         let mut command = switch.inside("hitless")?;
         command.arg("chassis").arg("--config").arg(switch.config());
+        command.arg("--images").arg(switch.images().directory());
         Ok(command)
     }
 

@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod features;
 pub mod flow;
 pub mod frames;
+pub mod images;
 pub mod ktap;
 #[path = "../../../ebpf/src/probe/layout.rs"]
 pub mod layout;

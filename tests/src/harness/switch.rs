@@ -6,6 +6,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use hitless_boot::bank::Banks;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -105,6 +106,12 @@ impl Switch {
     #[must_use]
     pub fn config(&self) -> &Path {
         &self.config
+    }
+
+    /// Its image banks, which are not there before something is written: beside the configuration file.
+    #[must_use]
+    pub fn images(&self) -> Banks {
+        Banks::new(&self.config.with_extension("images"))
     }
 
     /// Its log so far; all starts in one.
