@@ -366,10 +366,8 @@ impl Module {
         master: &Master,
         request: &Request,
     ) -> Option<Result<Reply, ApiError>> {
-        if let Some(answered) = image::answer(self, primary, request) {
-            return Some(answered);
-        }
         Some(match request {
+            Request::ShowVersion {} => Ok(Reply::Version(image::versions(self, primary))),
             Request::ShowMsmFailover {} => Ok(Reply::MsmFailover(Box::new(answer::show(
                 self, primary, master,
             )))),

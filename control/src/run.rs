@@ -5,6 +5,7 @@ use crate::{
     blackbox::Kind,
     disk::Disk,
     hw::Ring,
+    images::{desk::Desk, store::Images},
     master::Master,
     module::{self, Module, diagnostics::Diagnostics, primary::Primary, tasks},
     netlink::LinkChanges,
@@ -99,6 +100,7 @@ pub async fn run(
     let mut more_punts = None;
     let mut disk = Disk::default();
     disk.look(&master);
+    let mut images = Desk::new(Images::of_boot(&module.run_dir));
     let mut diagnostics = Diagnostics::default();
     self_test(&mut diagnostics, &mut primary, &mut master);
 
@@ -148,11 +150,20 @@ pub async fn run(
                     primary.answer_when_safe(reply, response);
                 }
             }
+            done = images.next(), if !images.is_idle() => {
+                if let Some((reply, response)) = done.context("look into the image banks")? {
+                    primary.answer_when_safe(reply, response);
+                }
+            }
             Some(call) = calls.recv() => {
                 let tested = matches!(call.request, Request::InjectFault { fault: Fault::Diagnostic });
-                next = match disk.begin(&master, &call.request, call.reply) {
+                let reply = disk.begin(&master, &call.request, call.reply);
+                let reply = reply
+                    .and_then(|reply| images.begin(&master.config.images, &call.request, reply));
+                next = match reply {
                     Some(reply) => {
-                        answer(module, &mut primary, &mut master, call.request, reply).await
+                        let (primary, master) = (&mut primary, &mut master);
+                        answer(module, primary, master, &mut images, call.request, reply).await
                     }
                     None => Next::GoOn,
                 };
@@ -332,6 +343,7 @@ async fn answer(
     module: &mut Module,
     primary: &mut Primary,
     master: &mut Master,
+    images: &mut Desk,
     request: Request,
     reply: Asker,
 ) -> Next {
@@ -412,7 +424,17 @@ async fn answer(
         primary.checkpoint(master, module.now_ms());
         primary.answer_when_safe(reply, Response::from(response));
     } else {
-        reply.send(Response::from(response));
+        // What the banks have is looked up on another thread, and the answer sent then.
+        let rest = match response {
+            Ok(answer) => images.complete(answer, reply),
+            Err(e) => {
+                reply.send(e.into());
+                None
+            }
+        };
+        if let Some((answer, reply)) = rest {
+            reply.send(Response::Ok(answer));
+        }
     }
     match ends {
         true => Next::End(End::Cleared),

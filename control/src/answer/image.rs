@@ -1,34 +1,19 @@
-//! Answers about images.
+//! Versions of both modules; what is in their banks is told by [`crate::images::desk`].
 
-use super::refuse;
 use crate::{
     module::{Module, primary::Primary},
-    northbound::api::{
-        ApiError, ModuleImages, ModuleRole, ModuleSlot, Reply, Request, VersionInfo,
-    },
+    northbound::api::{ModuleImages, ModuleRole, ModuleSlot, VersionInfo},
 };
 
-/// What is asked of banks where there are none.
-const NO_BANKS: &str = "this switch has no image banks: its modules were started without them (hitless chassis --images, \
-                        or hitless-boot --images)";
-
-/// Answers what concerns images; `None` for anything else.
-pub fn answer(
-    module: &Module,
-    primary: &Primary,
-    request: &Request,
-) -> Option<Result<Reply, ApiError>> {
-    Some(match request {
-        Request::ShowVersion {} => Ok(Reply::Version(VersionInfo {
-            modules: ModuleSlot::BOTH
-                .map(|slot| of_slot(module, primary, slot))
-                .into(),
-            ..VersionInfo::own()
-        })),
-        Request::ShowDownload {} => Ok(Reply::Download(None)),
-        Request::DownloadImage { .. } | Request::UseImage { .. } => Err(refuse(NO_BANKS)),
-        _ => return None,
-    })
+/// `show version`, without banks.
+#[must_use]
+pub fn versions(module: &Module, primary: &Primary) -> VersionInfo {
+    VersionInfo {
+        modules: ModuleSlot::BOTH
+            .map(|slot| of_slot(module, primary, slot))
+            .into(),
+        ..VersionInfo::own()
+    }
 }
 
 /// What a slot runs.

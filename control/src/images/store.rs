@@ -14,7 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::signature::{Signer, Trust, Untrusted};
 
 #[cfg(test)]
-mod tests;
+pub(in crate::images) mod tests;
 
 /// An image that is to get into a bank.
 #[derive(Clone, Debug)]

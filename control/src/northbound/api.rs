@@ -205,7 +205,7 @@ pub enum Request {
     /// How far the load of an image is, or what became of the last one since this master began; [`Reply::Download`].
     ShowDownload {},
     /// Which bank slots boot next; [`Reply::ImageSelected`]. Nothing is started again. [`ErrorKind::Refused`] if the
-    /// switch has no banks, or a load is under way.
+    /// switch has no banks.
     UseImage {
         /// The bank, which may be empty.
         bank: ImageBank,

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::*;
 
 /// An unsigned image file of a version; its program can not run.
-fn image_file(directory: &TempDir, version: &str) -> PathBuf {
+pub(in crate::images) fn image_file(directory: &TempDir, version: &str) -> PathBuf {
     let mut elf = vec![7; 100_000];
     elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
     let machine: u16 = if cfg!(target_arch = "aarch64") {
