@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use hitless_tests::harness::{cleanup, ktap, puppet, run};
+use hitless_tests::harness::{cleanup, images, ktap, puppet, run};
 use hitless_tests::selftests;
 
 /// Network tests of Hitless, in the manner of the kernel's selftests.
@@ -25,6 +25,7 @@ struct Options {
 fn main() -> Result<ExitCode> {
     hitless_topo::init_hook();
     puppet::hook();
+    images::hook();
     let options = Options::parse();
     let cases = selftests::matching(&options.filter);
     if options.list {

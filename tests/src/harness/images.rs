@@ -175,3 +175,46 @@ pub fn spoil(file: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
     fs::remove_file(file)?;
     fs::write(file, octets).with_context(|| file.display().to_string())
 }
+
+/// First argument of a program that is to install images until it is killed.
+const WORD: &str = "--install-images";
+
+/// The command of a process that puts these images, one after the other, into the primary bank of a slot and selects the
+/// other bank each time, until it is killed. The program's `main` must call [`hook`].
+///
+/// # Errors
+/// When the path of this program is unknown.
+pub fn install_forever(banks: &Banks, slot: Slot, images: &[PathBuf]) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("path of this program")?);
+    command.args([WORD, slot.name()]);
+    command.arg(banks.directory()).args(images);
+    Ok(command)
+}
+
+/// Must be called first in the `main` of a program that uses [`install_forever`]. Returns at once, except in such a
+/// process.
+pub fn hook() {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|word| word != WORD) {
+        return;
+    }
+    let slot = arguments
+        .next()
+        .and_then(|slot| slot.to_str()?.parse().ok());
+    let (Some(slot), Some(directory)) = (slot, arguments.next()) else {
+        eprintln!("{WORD}: no slot or no directory");
+        std::process::exit(99);
+    };
+    let banks = Banks::new(Path::new(&directory));
+    let images: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
+    let mut selected = Bank::Secondary;
+    for image in images.iter().cycle() {
+        let done = banks.install(slot, Bank::Primary, image, |_, _| {});
+        let done = done.and_then(|_| banks.select(slot, selected));
+        if let Err(error) = done {
+            eprintln!("{WORD}: {error}");
+            std::process::exit(99);
+        }
+        selected = selected.other();
+    }
+}

@@ -11,6 +11,7 @@ pub mod failover;
 pub mod fdb;
 pub mod forwarding;
 pub mod heal;
+pub mod images;
 pub mod lab;
 pub mod labs;
 pub mod layouts;
@@ -52,6 +53,9 @@ pub const ALL: &[&[Case]] = &[
     access::CASES,
     boot::CASES,
     chassis::CASES,
+    images::banks::CASES,
+    images::disk::CASES,
+    images::modules::CASES,
     failover::show::CASES,
     failover::settings::CASES,
     failover::matrix::CASES,
