@@ -23,3 +23,4 @@ pub mod offload;
 pub mod packet_socket;
 pub mod run;
 pub mod system_mac;
+pub mod upgrade;

@@ -13,6 +13,7 @@ use crate::{
         api::{ApiError, ErrorKind, Fault, Reply, Request, Response},
         server::{Asker, Call},
     },
+    upgrade::{Turn, Upgrades},
 };
 use anyhow::{Context, Result};
 use hitless_common::map::events::{LearnEvent, PuntHeader};
@@ -101,6 +102,7 @@ pub async fn run(
     let mut disk = Disk::default();
     disk.look(&master);
     let mut images = Desk::new(Images::of_boot(&module.run_dir));
+    let mut upgrades = Upgrades::new(module);
     let mut diagnostics = Diagnostics::default();
     self_test(&mut diagnostics, &mut primary, &mut master);
 
@@ -155,10 +157,18 @@ pub async fn run(
                     primary.answer_when_safe(reply, response);
                 }
             }
+            wake = upgrades.wake() => {
+                match upgrades.turn(wake, module, &primary, &mut master) {
+                    Turn::GoOn => {}
+                    Turn::Answer(reply, response) => primary.answer_when_safe(reply, response),
+                    Turn::HandOver => next = Next::HandOver(Cause::OperatorCommand, None),
+                }
+            }
             Some(call) = calls.recv() => {
                 let tested = matches!(call.request, Request::InjectFault { fault: Fault::Diagnostic });
-                let reply = disk.begin(&master, &call.request, call.reply);
+                let reply = of_upgrades(&mut upgrades, &call.request, call.reply, module, &mut primary, &mut master);
                 let reply = reply
+                    .and_then(|reply| disk.begin(&master, &call.request, reply))
                     .and_then(|reply| images.begin(&master.config.images, &call.request, reply));
                 next = match reply {
                     Some(reply) => {
@@ -336,6 +346,27 @@ async fn tick(beat: &mut Option<Interval>) {
         Some(beat) => drop(beat.tick().await),
         None => std::future::pending().await,
     }
+}
+
+/// Answers what concerns upgrades, and refuses what must wait for one; gives the asker's way back if it is neither.
+fn of_upgrades(
+    upgrades: &mut Upgrades,
+    request: &Request,
+    reply: Asker,
+    module: &Module,
+    primary: &mut Primary,
+    master: &mut Master,
+) -> Option<Asker> {
+    if let Some(refusal) = upgrades.forbids(request) {
+        reply.send(refusal.into());
+        return None;
+    }
+    match upgrades.answer(request, reply, module, primary, master) {
+        Ok(Some((reply, response))) => primary.answer_when_safe(reply, response),
+        Ok(None) => {}
+        Err(reply) => return Some(reply),
+    }
+    None
 }
 
 /// Answers a request.

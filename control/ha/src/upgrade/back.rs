@@ -40,7 +40,8 @@ impl Upgrade {
     fn restore(&mut self, now: Now, observed: &Observed) -> Vec<Action> {
         let old = self.journal.from.clone();
         for slot in ModuleSlot::BOTH {
-            if observed.selected.get(&slot) != Some(&old.bank) {
+            let late = self.journal.in_step_ms(now) > self.limits.ready;
+            if observed.selected.get(&slot) != Some(&old.bank) && !late {
                 return vec![Action::Select {
                     slot,
                     bank: old.bank,

@@ -192,6 +192,13 @@ impl Upgrade {
         Ok(())
     }
 
+    /// The journal or a selection can not be written: a way forward ends, a way back goes on.
+    pub fn give_up(&mut self, now: Now, why: &str) {
+        if self.journal.direction == Direction::Forward && self.journal.is_under_way() {
+            self.go_back(now, why.into());
+        }
+    }
+
     /// Looks at the switch and says what is to be done next. To be called again after that was done, and from time to time.
     #[must_use]
     pub fn advance(&mut self, now: Now, observed: &Observed) -> Vec<Action> {
@@ -499,7 +506,9 @@ impl Upgrade {
     /// Has the module in the other slot run an image.
     pub(super) fn bring_up(&mut self, now: Now, observed: &Observed, image: &Image) -> Start {
         let slot = observed.master.slot.other();
+        let late = self.journal.in_step_ms(now) > self.limits.ready;
         if observed.selected.get(&slot) != Some(&image.bank)
+            && !late
             && !(self.is_settled_on(observed, image) && self.journal.reboot.is_none())
         {
             return Start::Do(vec![Action::Select {
@@ -507,7 +516,6 @@ impl Upgrade {
                 bank: image.bank,
             }]);
         }
-        let late = self.journal.in_step_ms(now) > self.limits.ready;
         let limit = self.limits.ready / 1_000;
         match &observed.standby {
             Some(standby) if standby.running.runs(image) => {

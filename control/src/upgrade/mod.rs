@@ -1,0 +1,392 @@
+//! Upgrades as the master makes them: feeds the machine of [`hitless_ha::upgrade`] with what it sees, keeps the journal on
+//! disk, and does what the machine says. The event loop lends it a turn whenever [`Upgrades::wake`] returns; nothing here
+//! waits for a disk.
+
+mod begin;
+mod files;
+mod look;
+mod prepare;
+mod status;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use hitless_boot::slot::Slot;
+use hitless_ha::upgrade::{Action, Job, Journal, Limits, Sample, Step, Upgrade};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, info, warn};
+
+use crate::images::signature::Trust;
+use crate::images::store::{Images, Install, Installed, Store, StoreError};
+use crate::master::Master;
+use crate::module::{Module, primary::Primary};
+use crate::northbound::api::{ApiError, ErrorKind, Request, Response};
+use crate::northbound::server::Asker;
+use files::JournalFile;
+use prepare::Prepared;
+
+/// Between two looks at a step that is under way.
+const BEAT: Duration = Duration::from_millis(20);
+/// Between two looks while it waits to be accepted.
+const SLOW_BEAT: Duration = Duration::from_millis(250);
+/// Between two samples of the counters; six of them are the minute that a failover is measured against.
+const SAMPLE_BEAT: Duration = Duration::from_secs(10);
+/// Samples that are kept.
+const SAMPLES: usize = 7;
+/// Until something is tried again that the disk refused.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What a turn leads to.
+pub enum Turn {
+    /// Nothing else.
+    GoOn,
+    /// Somebody gets an answer.
+    Answer(Asker, Response),
+    /// The standby is to become master.
+    HandOver,
+}
+
+/// Why [`Upgrades::wake`] returned.
+pub struct Wake(Woken);
+
+enum Woken {
+    Beat,
+    Work(Result<Done, JoinError>),
+    Installed(Box<Result<Result<Installed, StoreError>, JoinError>>),
+}
+
+/// What was done on another thread.
+enum Done {
+    /// The journal was read.
+    Loaded(Result<Option<Box<Journal>>, String>),
+    /// The journal was written, and banks were selected; what else is to be done.
+    Written(Vec<Action>),
+    /// That failed.
+    NotWritten(String),
+    /// The image that runs is in a bank.
+    Preserved(Result<Install, String>),
+    /// It is known whether an upgrade can be made.
+    Prepared(Box<Prepared>, Asker),
+    /// Whether there is still something to go back to.
+    WayBack(Result<(), String>, Asker),
+}
+
+/// The upgrades of a master.
+pub struct Upgrades {
+    images: Option<Images>,
+    file: Option<JournalFile>,
+    machine: Option<Upgrade>,
+    /// The journal as it is on disk.
+    written: Option<Journal>,
+    store: Option<Store>,
+    install: Job,
+    work: JoinSet<Done>,
+    /// Whether the journal is still being read.
+    loading: bool,
+    samples: VecDeque<Sample>,
+    next: Instant,
+}
+
+impl Upgrades {
+    /// Those of a master that begins: goes on with what the one before it was at.
+    #[must_use]
+    pub fn new(module: &Module) -> Self {
+        let images = Images::of_boot(&module.run_dir);
+        let file = images
+            .as_ref()
+            .map(|images| JournalFile::in_directory(images.banks.directory()));
+        let mut work = JoinSet::new();
+        if let Some(file) = file.clone() {
+            work.spawn_blocking(move || Done::Loaded(file.read().map(|found| found.map(Box::new))));
+        }
+        Self {
+            store: images.clone().map(Store::new),
+            loading: images.is_some(),
+            images,
+            file,
+            machine: None,
+            written: None,
+            install: Job::Idle,
+            work,
+            samples: VecDeque::new(),
+            next: Instant::now(),
+        }
+    }
+
+    /// What it remembers of the last upgrade.
+    fn journal(&self) -> Option<&Journal> {
+        self.machine.as_ref().map(Upgrade::journal)
+    }
+
+    /// Why this request has to wait until an upgrade is through with its steps; `None` if it has not.
+    #[must_use]
+    pub fn forbids(&self, request: &Request) -> Option<ApiError> {
+        let journal = self.journal().filter(|journal| journal.is_under_way())?;
+        let concerns = matches!(
+            request,
+            Request::Configure { .. }
+                | Request::ReplaceConfiguration { .. }
+                | Request::ConfirmConfiguration {}
+                | Request::RollbackConfiguration {}
+                | Request::UseConfiguration { .. }
+                | Request::RunMsmFailover { .. }
+                | Request::RebootSlot { .. }
+                | Request::ClearHardware {}
+                | Request::DownloadImage { .. }
+                | Request::UseImage { .. }
+        );
+        concerns.then(|| {
+            let message = format!(
+                "an upgrade to {} is under way, in step {}; try again when `show upgrade` says that it waits to be \
+                 accepted or is over, or end it with `rollback`",
+                journal.to.version, journal.step
+            );
+            ApiError::new(ErrorKind::Refused, message)
+        })
+    }
+
+    /// Waits until there is something to do. May be dropped while it waits.
+    pub async fn wake(&mut self) -> Wake {
+        let installing = self.store.as_ref().is_some_and(|store| !store.is_idle());
+        let store = self.store.as_mut().filter(|_| installing);
+        let installed = async {
+            match store {
+                Some(store) => store.finished().await,
+                None => std::future::pending().await,
+            }
+        };
+        let idle = self.work.is_empty();
+        Wake(tokio::select! {
+            Some(done) = self.work.join_next(), if !idle => Woken::Work(done),
+            Some(result) = installed => Woken::Installed(Box::new(result)),
+            () = sleep_until(self.next), if idle => Woken::Beat,
+        })
+    }
+
+    /// Does what is due.
+    pub fn turn(
+        &mut self,
+        wake: Wake,
+        module: &Module,
+        primary: &Primary,
+        master: &mut Master,
+    ) -> Turn {
+        match wake.0 {
+            Woken::Beat => self.beat(module, primary, master),
+            Woken::Installed(result) => {
+                self.install = match *result {
+                    Ok(Ok(installed)) => {
+                        info!(version = %installed.manifest.version(), bank = %installed.bank, "the image is in both slots");
+                        Job::Done
+                    }
+                    Ok(Err(e)) => Job::Failed(e.to_string()),
+                    Err(e) => Job::Failed(e.to_string()),
+                };
+                self.soon();
+            }
+            Woken::Work(Err(e)) => {
+                error!("a part of an upgrade ended: {e}");
+                self.loading = false;
+                self.later(RETRY);
+            }
+            Woken::Work(Ok(done)) => return self.done(done, module, primary, master),
+        }
+        Turn::GoOn
+    }
+
+    fn done(
+        &mut self,
+        done: Done,
+        module: &Module,
+        primary: &Primary,
+        master: &mut Master,
+    ) -> Turn {
+        self.soon();
+        match done {
+            Done::Loaded(loaded) => {
+                self.loading = false;
+                match loaded {
+                    Ok(Some(journal)) => {
+                        if !journal.is_over() {
+                            info!(step = %journal.step, to = journal.to.version, "an upgrade goes on");
+                        }
+                        self.written = Some(Journal::clone(&journal));
+                        self.machine = Some(Upgrade::resume(*journal).with_limits(limits()));
+                    }
+                    Ok(None) => {}
+                    Err(why) => error!("{why}; an upgrade that was under way stays where it is"),
+                }
+            }
+            Done::Written(actions) => return self.act(actions, module, master),
+            Done::NotWritten(why) => {
+                error!("{why}");
+                if let Some(machine) = &mut self.machine {
+                    machine.give_up(look::now(), &why);
+                }
+                self.later(RETRY);
+            }
+            Done::Preserved(Ok(install)) => {
+                let started = self.store.as_mut().map(|store| store.start(install));
+                if let Some(Err(busy)) = started {
+                    self.install = Job::Failed(busy.to_string());
+                }
+            }
+            Done::Preserved(Err(why)) => self.install = Job::Failed(why),
+            Done::Prepared(prepared, asker) => {
+                return self.prepared(*prepared, asker, module, primary, master);
+            }
+            Done::WayBack(found, asker) => {
+                let response = match found {
+                    Ok(()) => self.go_back(module, primary, master),
+                    Err(why) => Err(ApiError::new(ErrorKind::Refused, why)),
+                };
+                return Turn::Answer(asker, Response::from(response));
+            }
+        }
+        Turn::GoOn
+    }
+
+    /// Looks at the switch and lets the machine decide.
+    fn beat(&mut self, module: &Module, primary: &Primary, master: &mut Master) {
+        let step = self.journal().map(|journal| journal.step);
+        let Some((images, machine)) = self
+            .images
+            .as_ref()
+            .zip(self.machine.as_mut())
+            .filter(|(_, m)| !m.journal().is_over())
+        else {
+            self.sample(master);
+            return self.later(SAMPLE_BEAT);
+        };
+        let observed = look::observe(
+            images,
+            module,
+            primary,
+            master,
+            &self.install,
+            &self.samples,
+        );
+        let actions = machine.advance(look::now(), &observed);
+        let journal = machine.journal().clone();
+        if step != Some(journal.step) {
+            tell(&journal);
+        }
+        let pause = if journal.step == Step::Accept {
+            SLOW_BEAT
+        } else {
+            BEAT
+        };
+        let changed = self.written.as_ref() != Some(&journal);
+        if changed || !actions.is_empty() {
+            self.write(journal, actions);
+        }
+        self.later(pause);
+    }
+
+    /// Writes the journal, then selects banks, on another thread.
+    fn write(&mut self, journal: Journal, actions: Vec<Action>) {
+        let (Some(file), Some(images)) = (self.file.clone(), self.images.clone()) else {
+            return;
+        };
+        let changed = self.written.as_ref() != Some(&journal);
+        self.written = Some(journal.clone());
+        self.work.spawn_blocking(move || {
+            if changed && let Err(why) = file.write(&journal) {
+                return Done::NotWritten(why);
+            }
+            for action in &actions {
+                if let Action::Select { slot, bank } = action {
+                    let selected = images
+                        .banks
+                        .select(look::boot_slot(*slot), look::boot_bank(*bank));
+                    if let Err(e) = selected {
+                        return Done::NotWritten(e.to_string());
+                    }
+                }
+            }
+            Done::Written(actions)
+        });
+    }
+
+    /// Does what needs no disk.
+    fn act(&mut self, actions: Vec<Action>, module: &Module, master: &Master) -> Turn {
+        for action in actions {
+            match action {
+                Action::Select { slot, bank } => info!(%slot, %bank, "bank selected"),
+                Action::Install => self.begin_install(master),
+                Action::Reboot { slot } => {
+                    info!(%slot, "the standby is started again");
+                    if let Some(backplane) = &module.backplane {
+                        backplane.reset_peer();
+                    }
+                }
+                Action::Failover => return Turn::HandOver,
+            }
+        }
+        Turn::GoOn
+    }
+
+    fn begin_install(&mut self, master: &Master) {
+        self.install = Job::Running;
+        let (Some(journal), Some(images)) = (self.journal().cloned(), self.images.clone()) else {
+            return;
+        };
+        let trust = trust(master);
+        self.work.spawn_blocking(move || {
+            let install = trust.and_then(|trust| {
+                if journal.from.factory {
+                    files::preserve(&images.banks, look::boot_bank(journal.from.bank))?;
+                }
+                Ok(Install {
+                    file: journal.file.into(),
+                    bank: look::boot_bank(journal.to.bank),
+                    slots: Slot::ALL.into(),
+                    trust,
+                })
+            });
+            Done::Preserved(install)
+        });
+    }
+
+    /// Counts what is counted, for the minute before a failover.
+    fn sample(&mut self, master: &Master) {
+        if self.samples.len() == SAMPLES {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(look::sample(master));
+    }
+
+    fn soon(&mut self) {
+        self.next = Instant::now();
+    }
+
+    fn later(&mut self, pause: Duration) {
+        self.next = Instant::now() + pause;
+    }
+}
+
+/// Whose images are let in.
+fn trust(master: &Master) -> Result<Trust, String> {
+    let config = &master.config.images;
+    let allow = config.unsigned == hitless_proto::config::UnsignedImages::Allow;
+    Trust::new(allow, config.keys.iter().map(ToString::to_string)).map_err(|e| e.to_string())
+}
+
+/// The limits in force.
+fn limits() -> Limits {
+    Limits::default()
+}
+
+/// Logs where an upgrade is.
+fn tell(journal: &Journal) {
+    let (step, to) = (journal.step, &journal.to.version);
+    match (&journal.outcome, &journal.reason) {
+        (Some(outcome), reason) => {
+            let reason = reason.as_deref().unwrap_or("");
+            warn!(?outcome, to, reason, "the upgrade is over");
+        }
+        (None, Some(reason)) => warn!(%step, to, "going back: {reason}"),
+        (None, None) => info!(%step, to, "upgrade"),
+    }
+}
