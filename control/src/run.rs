@@ -158,7 +158,7 @@ pub async fn run(
                 }
             }
             wake = upgrades.wake() => {
-                match upgrades.turn(wake, module, &primary, &mut master) {
+                match upgrades.turn(wake, module, &mut primary, &mut master) {
                     Turn::GoOn => {}
                     Turn::Answer(reply, response) => primary.answer_when_safe(reply, response),
                     Turn::HandOver => next = Next::HandOver(Cause::OperatorCommand, None),

@@ -2,6 +2,7 @@
 
 use hitless_boot::image::hex;
 use hitless_boot::slot::Slot;
+use hitless_ha::fallback::Fallback;
 use hitless_ha::upgrade::{Journal, Mode, NotNow, Upgrade};
 use tracing::info;
 
@@ -200,11 +201,19 @@ impl Upgrades {
         &mut self,
         module: &Module,
         primary: &Primary,
-        _: &Master,
     ) -> Result<Reply, ApiError> {
         let Some(machine) = &mut self.machine else {
             return Err(refuse("there was no upgrade that could be gone back from"));
         };
+        if let Fallback::Closed(older, reason) = primary.fallback() {
+            return Err(refuse(format!(
+                "{} in {} can not take over any more: {reason}, {}; start {} with the new image to have a standby again",
+                older.version,
+                older.slot,
+                reason.meaning(),
+                older.slot
+            )));
+        }
         machine
             .roll_back(look::now(), "rollback by command")
             .map_err(|why| refuse(why.to_string()))?;

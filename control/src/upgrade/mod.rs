@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use hitless_boot::slot::Slot;
+use hitless_ha::fallback::{Fallback, Older, is_older};
 use hitless_ha::upgrade::{Action, Job, Journal, Limits, Sample, Step, Upgrade};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -169,7 +170,7 @@ impl Upgrades {
         &mut self,
         wake: Wake,
         module: &Module,
-        primary: &Primary,
+        primary: &mut Primary,
         master: &mut Master,
     ) -> Turn {
         match wake.0 {
@@ -238,7 +239,7 @@ impl Upgrades {
             }
             Done::WayBack(found, asker) => {
                 let response = match found {
-                    Ok(()) => self.go_back(module, primary, master),
+                    Ok(()) => self.go_back(module, primary),
                     Err(why) => Err(ApiError::new(ErrorKind::Refused, why)),
                 };
                 return Turn::Answer(asker, Response::from(response));
@@ -248,7 +249,7 @@ impl Upgrades {
     }
 
     /// Looks at the switch and lets the machine decide.
-    fn beat(&mut self, module: &Module, primary: &Primary, master: &mut Master) {
+    fn beat(&mut self, module: &Module, primary: &mut Primary, master: &mut Master) {
         let step = self.journal().map(|journal| journal.step);
         let Some((images, machine)) = self
             .images
@@ -259,6 +260,7 @@ impl Upgrades {
             self.sample(master);
             return self.later(SAMPLE_BEAT);
         };
+        expect(machine, module, primary);
         let observed = look::observe(
             images,
             module,
@@ -371,6 +373,23 @@ fn trust(master: &Master) -> Result<Trust, String> {
     let config = &master.config.images;
     let allow = config.unsigned == hitless_proto::config::UnsignedImages::Allow;
     Trust::new(allow, config.keys.iter().map(ToString::to_string)).map_err(|e| e.to_string())
+}
+
+/// Lets an older module become the heir, if the upgrade wants it to be one and the operator has not closed that way.
+fn expect(machine: &Upgrade, module: &Module, primary: &mut Primary) {
+    let Some(image) = machine.awaits() else {
+        return;
+    };
+    let older = Older {
+        slot: module.slot.other(),
+        version: image.version.clone(),
+    };
+    let known = primary.fallback();
+    let closed = matches!(known, Fallback::Closed(..));
+    if is_older(&older.version, hitless_common::VERSION) && !closed && known.older() != Some(&older)
+    {
+        primary.set_fallback(Fallback::Planned(older));
+    }
 }
 
 /// The limits in force.

@@ -158,6 +158,21 @@ impl Upgrade {
         &self.journal
     }
 
+    /// The image that the module in the other slot is to run, or to come up with; `None` while that is nobody's concern.
+    #[must_use]
+    pub fn awaits(&self) -> Option<&Image> {
+        let journal = &self.journal;
+        if journal.direction == Direction::Back && !journal.is_over() {
+            return Some(&journal.from);
+        }
+        match (journal.step, journal.mode) {
+            (Step::StartStandby | Step::Failover | Step::StartOther, _)
+            | (Step::Accept, Mode::Standard) => Some(&journal.to),
+            (Step::Verify, _) | (Step::Accept, Mode::Conservative) => Some(&journal.from),
+            _ => None,
+        }
+    }
+
     /// The operator accepts it.
     ///
     /// # Errors
