@@ -57,7 +57,13 @@ reasons! {
 }
 
 /// Counters reserved for reasons in the map layout; a reason's number is below this.
-pub const REASON_SLOTS: usize = 32;
+pub const REASON_SLOTS: usize = if cfg!(feature = "edition-older") {
+    24
+} else if cfg!(feature = "edition-newer") {
+    40
+} else {
+    32
+};
 
 const _: () = {
     let mut i = 0;

@@ -45,6 +45,9 @@ pub static LEARN: RingBuf = RingBuf::with_byte_size(LEARN_RING_BYTES, 0);
 static REPORTED: Array<u64> = Array::with_max_entries(REPORTED_SLOTS, 0);
 #[map]
 pub static PUNT: RingBuf = RingBuf::with_byte_size(PUNT_RING_BYTES, 0);
+#[cfg(feature = "edition-newer")]
+#[map]
+static CENSUS: Array<u64> = Array::with_max_entries(hitless_common::map::events::CENSUS_SLOTS, 0);
 
 /// Buckets of the FDB less one; the loader sets it from META.
 #[unsafe(no_mangle)]
@@ -162,6 +165,13 @@ pub fn count_drop(port: u16, reason: DropReason) {
 pub fn count_punt(port: u16) {
     if let Some(c) = counters(port) {
         c.punted += 1;
+    }
+    #[cfg(feature = "edition-newer")]
+    if let Some(frames) =
+        CENSUS.get_ptr_mut(u32::from(port) % hitless_common::map::events::CENSUS_SLOTS)
+    {
+        // SAFETY: an array value; CPUs that race lose a count.
+        unsafe { *frames += 1 };
     }
 }
 

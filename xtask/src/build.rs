@@ -2,8 +2,10 @@
 
 use std::process::Command;
 
+use std::fs;
+
 use anyhow::{Context, Result};
-use ebpf_build::{OBJECTS, Toolchain};
+use ebpf_build::{EDITIONS, OBJECTS, Toolchain};
 
 use crate::repo::Repo;
 use crate::step::Step;
@@ -13,6 +15,7 @@ use crate::step::Step;
 pub fn run(repo: &Repo) -> Result<()> {
     let toolchain = ebpf_build::find(&repo.root)?;
     data_path(repo, &toolchain)?;
+    editions(repo)?;
     let mut command = release(repo, "build");
     // xtask itself runs already.
     command.args(["--bins", "--exclude", "xtask"]);
@@ -31,7 +34,7 @@ fn data_path(repo: &Repo, toolchain: &Toolchain) -> Result<()> {
     let why = format!("XDP and TC programs, by {toolchain}");
     for name in OBJECTS {
         toolchain
-            .build(&repo.root, name, &out, &mut |command| {
+            .build(&repo.root, name, None, &out, &mut |command| {
                 let step = Step {
                     name: &format!("build the data path ({name})"),
                     why: &why,
@@ -41,6 +44,33 @@ fn data_path(repo: &Repo, toolchain: &Toolchain) -> Result<()> {
                 step.status(command)
             })
             .with_context(|| format!("the data path ({name}) was not built"))?;
+    }
+    Ok(())
+}
+
+/// Builds `hitlessd` once more for each edition, as `target/release/editions/<edition>/hitlessd`. Before this version's,
+/// whose place in `target/release` each takes for a while.
+fn editions(repo: &Repo) -> Result<()> {
+    for edition in EDITIONS {
+        let mut command = release(repo, "build");
+        // The same packages as in the whole build: their dependencies are then the same as well, and built once.
+        command.args(["--exclude", "xtask", "--bin", "hitlessd"]);
+        command.args(["--features", &format!("hitless/edition-{edition}")]);
+        Step {
+            name: &format!("build the {edition} edition"),
+            why: "hitlessd as another version of itself, for tests of upgrades",
+            remedy: "Correct what the compiler names and run the task again.",
+            warnings: true,
+        }
+        .run(command)?;
+        let release = repo.release_dir();
+        let place = release.join("editions").join(edition);
+        fs::create_dir_all(&place).with_context(|| format!("make {}", place.display()))?;
+        // Not in the place of a file that runs.
+        let (new, place) = (place.join("hitlessd.new"), place.join("hitlessd"));
+        fs::copy(release.join("hitlessd"), &new)
+            .with_context(|| format!("copy to {}", new.display()))?;
+        fs::rename(&new, &place).with_context(|| format!("rename {}", new.display()))?;
     }
     Ok(())
 }

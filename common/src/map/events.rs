@@ -16,6 +16,10 @@ pub const REPORTED_SLOTS: u32 = 16_384;
 /// Bytes of the PUNT ring; 512 control frames.
 pub const PUNT_RING_BYTES: u32 = 1024 * 1024;
 
+/// Slots of CENSUS.
+#[cfg(feature = "edition-newer")]
+pub const CENSUS_SLOTS: u32 = 10;
+
 /// Control frames a second that one port may bring to the control plane.
 pub const PUNT_RATE: u32 = 2_000;
 

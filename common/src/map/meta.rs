@@ -13,14 +13,33 @@ pub const SCHEMA: &[(&str, u16)] = &[
     (super::name::PORTS, 1),
     (super::name::EGRESS, 1),
     (super::name::XDP_TX, 1),
-    (super::name::VLANS, 2),
+    (super::name::VLANS, VLANS),
     (super::name::FDB, 1),
-    (super::name::COUNTERS, 1),
+    (super::name::COUNTERS, COUNTERS),
     (super::name::LIMITERS, 1),
     (super::name::LEARN, 1),
     (super::name::REPORTED, 1),
     (super::name::PUNT, 1),
+    #[cfg(feature = "edition-newer")]
+    (super::name::CENSUS, EDITION),
 ];
+
+/// Schema versions from here on are those of editions (README, "Three versions from one tree"), never of a release.
+const EDITION: u16 = 1000;
+
+const VLANS: u16 = if cfg!(feature = "edition-newer") {
+    EDITION
+} else {
+    2
+};
+
+const COUNTERS: u16 = if cfg!(feature = "edition-older") {
+    EDITION + 1
+} else if cfg!(feature = "edition-newer") {
+    EDITION + 2
+} else {
+    1
+};
 
 /// What becomes of a map's contents when a module takes over hardware whose map of that name has another schema version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

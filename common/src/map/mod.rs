@@ -32,4 +32,7 @@ pub mod name {
     pub const REPORTED: &str = "REPORTED";
     /// Ring buffer of [`super::events::PuntHeader`] and frame bytes.
     pub const PUNT: &str = "PUNT";
+    /// A map that other versions do not know: control frames by the last digit of their port's number.
+    #[cfg(feature = "edition-newer")]
+    pub const CENSUS: &str = "CENSUS";
 }

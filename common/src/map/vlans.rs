@@ -90,6 +90,7 @@ pub mod flag {
 
 /// One VLAN as the data path sees it. The master folds link, administrative and protocol state into the sets,
 /// so that one bit answers each question. What the data path reads for every frame stands first.
+#[cfg(not(feature = "edition-newer"))]
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VlanEntry {
@@ -109,6 +110,29 @@ pub struct VlanEntry {
     pub fallback: PortSet,
 }
 
+/// The same in the newer edition (README, "Three versions from one tree"): other places, and room for more.
+#[cfg(feature = "edition-newer")]
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VlanEntry {
+    /// Ports that belong to the VLAN, whatever their state.
+    pub member: PortSet,
+    /// Ports that send this VLAN's frames without a tag.
+    pub untagged: PortSet,
+    /// Ports from and to which frames of this VLAN are forwarded; a subset of `member`.
+    pub forwarding: PortSet,
+    /// [`flag`] bits.
+    pub flags: u64,
+    /// Zero.
+    pub reserved: [u64; 2],
+    /// Ports that go on forwarding when the lease has run out; a subset of `forwarding`, and all of it unless
+    /// [`flag::GUARDED`] is set.
+    pub fallback: PortSet,
+    /// Ports behind which source addresses are learned, also those of frames that are then dropped because the port
+    /// does not forward.
+    pub learning: PortSet,
+}
+
 impl VlanEntry {
     /// The entry with only these of its forwarding ports going on without a lease.
     #[must_use]
@@ -123,7 +147,13 @@ impl VlanEntry {
     }
 }
 
-const _: () = assert!(size_of::<VlanEntry>() == 5 * 8 * PORT_WORDS + 8);
+const WORDS_BESIDE: usize = if cfg!(feature = "edition-newer") {
+    3
+} else {
+    1
+};
+
+const _: () = assert!(size_of::<VlanEntry>() == 5 * 8 * PORT_WORDS + 8 * WORDS_BESIDE);
 
 /// Entries of VLANS: one for each 12-bit VLAN id; 0 and 4095 never exist.
 pub const ENTRIES: u32 = 4096;

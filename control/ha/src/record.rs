@@ -4,12 +4,16 @@
 //! over what is there. A put differs from the defaults, an update from the record that is there; so one pair of
 //! functions serves both.
 
+#[cfg(feature = "edition-newer")]
+mod census;
 mod config;
 mod fdb;
 mod port;
 mod stp;
 mod vlan;
 
+#[cfg(feature = "edition-newer")]
+pub use census::CensusRecord;
 pub use config::ConfigRecord;
 pub use fdb::FdbRecord;
 pub use port::PortRecord;
@@ -57,5 +61,18 @@ pub trait Record: Sized {
         let mut octets = Vec::with_capacity(64);
         self.write(None, &mut octets);
         digest::hash(Self::SUBSYSTEM, &octets)
+    }
+}
+
+/// Whether the key is written behind the other fields: another order in an edition (README, "Three versions from one
+/// tree").
+const KEY_LAST: bool = cfg!(feature = "edition-newer");
+
+/// Puts fields into the order in which this edition writes them.
+fn in_order<T>(fields: &mut [T]) {
+    if cfg!(feature = "edition-newer") {
+        fields.reverse();
+    } else if cfg!(feature = "edition-older") {
+        fields.rotate_left(1);
     }
 }

@@ -64,21 +64,23 @@ impl Field {
     }
 }
 
-/// Declares the fields of a record: constants, their numbers for `match`, and the list of all.
+/// Declares the fields of a record: constants, their numbers for `match`, and the list of all. Some are only in certain
+/// editions (README, "Three versions from one tree").
 macro_rules! fields {
-    ($(#[$doc:meta])* $module:ident { $($field:ident = $id:literal $name:literal $kind:ident;)* }) => {
+    ($(#[$doc:meta])* $module:ident { $($field:ident = $id:literal $name:literal $kind:ident $(if $when:meta)?;)* }) => {
         $(#[$doc])*
         pub mod $module {
             use super::{Field, Kind};
             $(
+                $(#[cfg($when)])?
                 #[doc = concat!("The field `", $name, "`.")]
                 pub const $field: Field = Field { id: $id, name: $name, kind: Kind::$kind };
             )*
             /// All of them.
-            pub const FIELDS: &[Field] = &[$($field),*];
+            pub const FIELDS: &[Field] = &[$($(#[cfg($when)])? $field),*];
             /// Their numbers.
             pub(crate) mod id {
-                $(pub const $field: u16 = $id;)*
+                $($(#[cfg($when)])? pub const $field: u16 = $id;)*
             }
         }
     };
@@ -127,8 +129,9 @@ fields! {
         IFINDEX = 3 "ifindex" U32;
         LINK_UP = 4 "link-up" U8;
         ENABLED = 5 "enabled" U8;
-        OFFLOAD = 6 "offload" U8;
+        OFFLOAD = 6 "offload" U8 if not(feature = "edition-older");
         UP = 7 "up" U8;
+        MTU = 2000 "mtu" U32 if feature = "edition-newer";
     }
 }
 
@@ -142,6 +145,16 @@ fields! {
         LEARNING = 5 "learning" Bytes16;
         FALLBACK = 6 "fallback" Bytes16;
         FLAGS = 7 "flags" U64;
+    }
+}
+
+#[cfg(feature = "edition-newer")]
+fields! {
+    /// What other versions know nothing of: the ports of a VLAN, counted.
+    census {
+        VLAN = 1 "vlan" U16;
+        MEMBERS = 2 "members" U16;
+        FORWARDING = 3 "forwarding" U16;
     }
 }
 
@@ -201,17 +214,17 @@ fields! {
 
 /// Declares an enumeration with numbers that never change.
 macro_rules! numbered {
-    ($(#[$doc:meta])* $type:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $name:literal,)* }) => {
+    ($(#[$doc:meta])* $type:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $name:literal $(if $when:meta)?,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[derive(serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case")]
         #[repr(u16)]
-        pub enum $type { $($(#[$vdoc])* $variant = $number,)* }
+        pub enum $type { $($(#[$vdoc])* $(#[cfg($when)])? $variant = $number,)* }
 
         impl $type {
             /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
+            pub const ALL: &[Self] = &[$($(#[cfg($when)])? Self::$variant),*];
 
             /// The number in messages.
             #[must_use]
@@ -223,7 +236,7 @@ macro_rules! numbered {
             #[must_use]
             pub const fn from_code(code: u16) -> Option<Self> {
                 match code {
-                    $($number => Some(Self::$variant),)*
+                    $($(#[cfg($when)])? $number => Some(Self::$variant),)*
                     _ => None,
                 }
             }
@@ -231,7 +244,7 @@ macro_rules! numbered {
             /// The name in output.
             #[must_use]
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
+                match self { $($(#[cfg($when)])? Self::$variant => $name,)* }
             }
         }
 
@@ -258,13 +271,28 @@ numbered! {
         Fdb = 5 "fdb",
         /// Spanning tree.
         Stp = 6 "stp",
+        /// What other versions know nothing of.
+        Census = 2000 "census" if feature = "edition-newer",
     }
 }
 
+const CHECKPOINTED: usize = if cfg!(feature = "edition-newer") {
+    6
+} else {
+    5
+};
+
 impl Subsystem {
     /// What a standby gets, in the order of the transfer.
-    pub const CHECKPOINTED: [Self; 5] =
-        [Self::Config, Self::Ports, Self::Vlans, Self::Stp, Self::Fdb];
+    pub const CHECKPOINTED: [Self; CHECKPOINTED] = [
+        Self::Config,
+        Self::Ports,
+        Self::Vlans,
+        Self::Stp,
+        Self::Fdb,
+        #[cfg(feature = "edition-newer")]
+        Self::Census,
+    ];
 
     /// What modules have that do not say what they have, as those before version 0.3.0.
     pub(crate) const FIRST: [Self; 4] = [Self::Config, Self::Ports, Self::Vlans, Self::Fdb];
@@ -278,6 +306,8 @@ impl Subsystem {
             Self::Vlans => Some(2),
             Self::Stp => Some(3),
             Self::Fdb => Some(4),
+            #[cfg(feature = "edition-newer")]
+            Self::Census => Some(5),
         }
     }
 
@@ -291,6 +321,8 @@ impl Subsystem {
             Self::Vlans => vlan::FIELDS,
             Self::Fdb => fdb::FIELDS,
             Self::Stp => stp::FIELDS,
+            #[cfg(feature = "edition-newer")]
+            Self::Census => census::FIELDS,
         }
     }
 }

@@ -127,6 +127,8 @@ fn own_status(module: &Module, primary: &Primary, master: &Master) -> ModuleStat
         Subsystem::Vlans => master.config.vlans.len() as u64,
         Subsystem::Fdb => master.learning.table().len().into(),
         Subsystem::Stp => master.stp.all_keys().len() as u64,
+        #[cfg(feature = "edition-newer")]
+        Subsystem::Census => master.config.vlans.len() as u64,
         Subsystem::Module => 0,
     };
     ModuleStatus {

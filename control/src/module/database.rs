@@ -7,6 +7,8 @@ use crate::{
     master::Rollback,
 };
 use hitless_common::{PortNo, VlanId};
+#[cfg(feature = "edition-newer")]
+use hitless_ha::record::CensusRecord;
 use hitless_ha::{
     digest::Digest,
     receiver::{Database, Store},
@@ -39,6 +41,9 @@ pub struct Memory {
     pub stp: BTreeMap<StpKey, StpRecord>,
     /// The same, in the form that a new master goes on from.
     saved_stp: SavedStpds,
+    /// The ports of the VLANs, counted.
+    #[cfg(feature = "edition-newer")]
+    pub census: BTreeMap<VlanId, CensusRecord>,
     /// The forwarding database, once its size is known.
     pub fdb: Option<Replica<'static>>,
     /// Buckets of the forwarding database.
@@ -86,6 +91,8 @@ impl Memory {
             Subsystem::Vlans => self.vlans.len() as u64,
             Subsystem::Stp => self.stp.len() as u64,
             Subsystem::Fdb => self.fdb.as_ref().map_or(0, |fdb| fdb.len().into()),
+            #[cfg(feature = "edition-newer")]
+            Subsystem::Census => self.census.len() as u64,
             Subsystem::Module => 0,
         }
     }
@@ -179,6 +186,23 @@ impl Store<StpRecord> for Memory {
     }
 }
 
+#[cfg(feature = "edition-newer")]
+impl Store<CensusRecord> for Memory {
+    fn put(&mut self, record: CensusRecord) -> Result<(), Reason> {
+        self.census.insert(record.vlan, record);
+        Ok(())
+    }
+
+    fn delete(&mut self, vlan: VlanId) -> Result<(), Reason> {
+        self.census.remove(&vlan);
+        Ok(())
+    }
+
+    fn find(&self, vlan: VlanId) -> Option<CensusRecord> {
+        self.census.get(&vlan).copied()
+    }
+}
+
 impl Store<FdbRecord> for Memory {
     #[inline]
     fn put(&mut self, record: FdbRecord) -> Result<(), Reason> {
@@ -212,6 +236,9 @@ impl Database for Memory {
                 self.stp.clear();
                 self.saved_stp.clear();
             }
+            Subsystem::Stp => self.stp.clear(),
+            #[cfg(feature = "edition-newer")]
+            Subsystem::Census => self.census.clear(),
             Subsystem::Fdb => {
                 if let Some(fdb) = &mut self.fdb {
                     fdb.clear();
@@ -227,6 +254,8 @@ impl Database for Memory {
             Subsystem::Ports => self.ports.values().map(Record::hash).collect(),
             Subsystem::Vlans => self.vlans.values().map(Record::hash).collect(),
             Subsystem::Stp => self.stp.values().map(Record::hash).collect(),
+            #[cfg(feature = "edition-newer")]
+            Subsystem::Census => self.census.values().map(Record::hash).collect(),
             Subsystem::Fdb => {
                 let slots = self.fdb.iter().flat_map(Replica::iter);
                 slots

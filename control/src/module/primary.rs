@@ -182,6 +182,8 @@ impl Primary {
                 master.learning.table().len().into()
             }
             Subsystem::Stp => standby.stp.len() as u64,
+            #[cfg(feature = "edition-newer")]
+            Subsystem::Census => standby.census.len() as u64,
             Subsystem::Fdb | Subsystem::Module => 0,
         }
     }
@@ -240,6 +242,8 @@ impl Primary {
                     ports: BTreeMap::new(),
                     vlans: Vec::new(),
                     stp: BTreeMap::new(),
+                    #[cfg(feature = "edition-newer")]
+                    census: BTreeMap::new(),
                     fdb_next: 0,
                     counted: (0, 0),
                     since: now,
@@ -397,6 +401,8 @@ impl Primary {
             Some(Subsystem::Config) => standby.config = None,
             Some(Subsystem::Ports) => standby.ports.clear(),
             Some(Subsystem::Vlans) => standby.vlans.clear(),
+            #[cfg(feature = "edition-newer")]
+            Some(Subsystem::Census) => standby.census.clear(),
             Some(Subsystem::Stp) => return standby.bulk_stp(master, now),
             Some(Subsystem::Fdb) => return standby.bulk_fdb(master, now),
             Some(Subsystem::Module) | None => return,

@@ -78,6 +78,8 @@ pub(super) fn port_record(master: &Master, port: PortNo, state: &PortState) -> P
             Some(Offload::Xdp) => 2,
         },
         up: master.port_is_up(port),
+        #[cfg(feature = "edition-newer")]
+        mtu: device.map_or(0, |d| d.mtu),
         ..PortRecord::new(port)
     }
 }
@@ -92,5 +94,15 @@ pub(super) fn vlan_record(vlan: VlanId, entry: &VlanEntry) -> VlanRecord {
         learning: entry.learning,
         fallback: entry.fallback,
         flags: entry.flags,
+    }
+}
+
+/// The ports of a VLAN, counted.
+#[cfg(feature = "edition-newer")]
+pub(super) fn census_record(vlan: VlanId, entry: &VlanEntry) -> hitless_ha::record::CensusRecord {
+    hitless_ha::record::CensusRecord {
+        vlan,
+        members: entry.member.iter().count() as u16,
+        forwarding: entry.forwarding.iter().count() as u16,
     }
 }

@@ -70,8 +70,8 @@ const CLEARED_PREFIXES: [&str; 5] = [
 ];
 
 impl Toolchain {
-    /// Builds the object `name` of [`crate::OBJECTS`] and puts it into `out` as `<name>.bpf.o`.
-    /// `run` starts the command that it is given and waits for it.
+    /// Builds the object `name` of [`crate::OBJECTS`] and puts it into `out` as `<name>.bpf.o`. Of an
+    /// edition, one of [`crate::EDITIONS`], if one is given, else of this version. `run` starts the command that it is given and waits for it.
     ///
     /// # Errors
     /// [`BuildError`]; what the compiler says goes where `run` lets it go.
@@ -79,6 +79,7 @@ impl Toolchain {
         &self,
         root: &Path,
         name: &str,
+        edition: Option<&str>,
         out: &Path,
         run: &mut dyn FnMut(Command) -> io::Result<ExitStatus>,
     ) -> Result<PathBuf, BuildError> {
@@ -91,10 +92,13 @@ impl Toolchain {
         lock.lock().map_err(|error| file_error(&lock_path, error))?;
 
         let built = match self {
-            Self::Prebuilt { object } => beside(object, name)?,
+            Self::Prebuilt { object } => beside(object, name, edition)?,
             Self::Tools(tools) => {
                 let mut command = tools.cargo(root, "build");
                 command.args(["--bin", name]);
+                if let Some(edition) = edition {
+                    command.args(["--features", &format!("edition-{edition}")]);
+                }
                 let status = run(command).map_err(|error| BuildError::Start {
                     cargo: tools.compiler.cargo.clone(),
                     error,
@@ -161,12 +165,14 @@ fn target_dir(root: &Path) -> PathBuf {
     root.join("target/ebpf")
 }
 
-/// The object `name` beside the prebuilt product object.
-fn beside(object: &Path, name: &str) -> Result<PathBuf, BuildError> {
-    if name == OBJECTS[0] {
-        return Ok(object.to_owned());
-    }
-    let wanted = object.with_file_name(format!("{name}.bpf.o"));
+/// The object `name` beside the prebuilt product object: `<name>.bpf.o`, or `<name>-<edition>.bpf.o`.
+fn beside(object: &Path, name: &str, edition: Option<&str>) -> Result<PathBuf, BuildError> {
+    let file = match edition {
+        None if name == OBJECTS[0] => return Ok(object.to_owned()),
+        None => format!("{name}.bpf.o"),
+        Some(edition) => format!("{name}-{edition}.bpf.o"),
+    };
+    let wanted = object.with_file_name(file);
     if wanted.is_file() {
         Ok(wanted)
     } else {

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 
-use crate::INSTALLED_LINKER;
 use crate::search::{Search, Toolchain};
+use crate::{EDITIONS, INSTALLED_LINKER};
 
 /// For a build script in a directory just below the root of the repository: builds the object `name`
 /// of [`crate::OBJECTS`] and leaves it as `$OUT_DIR/<name>.bpf.o`. The crate then embeds it with
@@ -44,6 +44,10 @@ fn prepare(name: &str) -> Result<(), Box<dyn Error>> {
         .parent()
         .ok_or("the package is not below the repository's root")?;
 
+    // That of the crate whose script this is: the data path must be of the same.
+    let edition = EDITIONS.into_iter().find(|edition| {
+        env::var_os(format!("CARGO_FEATURE_EDITION_{}", edition.to_uppercase())).is_some()
+    });
     for path in [
         "ebpf/src",
         "ebpf/Cargo.toml",
@@ -72,7 +76,7 @@ fn prepare(name: &str) -> Result<(), Box<dyn Error>> {
                     println!("cargo::rerun-if-changed={}", object.display());
                 }
                 // Standard output is read by cargo, so nothing of the child may get there.
-                toolchain.build(root, name, &out, &mut |mut command| {
+                toolchain.build(root, name, edition, &out, &mut |mut command| {
                     command.stdout(Stdio::null()).status()
                 })?;
                 println!("cargo::rustc-env=HITLESS_EBPF_MISSING=");

@@ -33,6 +33,10 @@ pub const TARGET: &str = "bpfel-unknown-none";
 /// that only tests and benches load.
 pub const OBJECTS: [&str; 2] = ["hitless", "probe"];
 
+/// Two more versions that the same sources yield, by cargo's features `edition-<name>`: for tests of
+/// upgrades.
+pub const EDITIONS: [&str; 2] = ["older", "newer"];
+
 /// Where `cargo xtask setup` installs the linker, below the root of the repository.
 pub const INSTALLED_LINKER: &str = "target/tools/bin/bpf-linker";
 

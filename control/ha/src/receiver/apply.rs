@@ -3,6 +3,8 @@
 use super::{Event, Receiver};
 use crate::digest::Digest;
 use crate::message::{Message, RecordError, TransactionId};
+#[cfg(feature = "edition-newer")]
+use crate::record::CensusRecord;
 use crate::record::{ConfigRecord, FdbRecord, PortRecord, Record, StpRecord, VlanRecord};
 use crate::schema::{RecordSubtype, Subsystem};
 use crate::state::{Reason, SubState};
@@ -25,10 +27,37 @@ pub trait Store<R: Record> {
     fn find(&self, key: R::Key) -> Option<R>;
 }
 
-/// The standby's temporary database. It takes part in nothing until the standby takes over.
-pub trait Database:
+/// Stores of what each version knows.
+pub trait Common:
     Store<ConfigRecord> + Store<PortRecord> + Store<VlanRecord> + Store<StpRecord> + Store<FdbRecord>
 {
+}
+
+impl<D> Common for D where
+    D: Store<ConfigRecord>
+        + Store<PortRecord>
+        + Store<VlanRecord>
+        + Store<StpRecord>
+        + Store<FdbRecord>
+{
+}
+
+/// Stores of what this edition knows.
+#[cfg(not(feature = "edition-newer"))]
+pub trait Stores: Common {}
+
+#[cfg(not(feature = "edition-newer"))]
+impl<D: Common> Stores for D {}
+
+/// Stores of what this edition knows.
+#[cfg(feature = "edition-newer")]
+pub trait Stores: Common + Store<CensusRecord> {}
+
+#[cfg(feature = "edition-newer")]
+impl<D: Common + Store<CensusRecord>> Stores for D {}
+
+/// The standby's temporary database. It takes part in nothing until the standby takes over.
+pub trait Database: Stores {
     /// Forgets all records of a subsystem.
     fn clear(&mut self, subsystem: Subsystem);
 
@@ -85,6 +114,8 @@ impl Receiver {
                 Subsystem::Vlans => self.message_of::<VlanRecord, D>(&message, database),
                 Subsystem::Stp => self.message_of::<StpRecord, D>(&message, database),
                 Subsystem::Fdb => self.message_of::<FdbRecord, D>(&message, database),
+                #[cfg(feature = "edition-newer")]
+                Subsystem::Census => self.message_of::<CensusRecord, D>(&message, database),
             };
             if let Err(failure) = applied {
                 self.fail(subsystem, failure.reason, failure.resync, &failure.detail);

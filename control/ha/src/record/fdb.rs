@@ -1,4 +1,4 @@
-use super::Record;
+use super::{KEY_LAST, Record};
 use crate::digest;
 use crate::message::{FieldError, RecordError, fields, wrong};
 use crate::schema::Subsystem;
@@ -60,7 +60,9 @@ impl Record for FdbRecord {
 
     #[inline]
     fn write(&self, base: Option<&Self>, out: &mut Vec<u8>) {
-        Self::write_key(self.slot, out);
+        if !KEY_LAST {
+            Self::write_key(self.slot, out);
+        }
         // Address and port have no defaults.
         if base.is_none_or(|b| b.vlan != self.vlan) {
             VLAN.number(out, self.vlan.get().into());
@@ -82,6 +84,9 @@ impl Record for FdbRecord {
         }
         if self.held != base.is_some_and(|b| b.held) {
             HELD.number(out, self.held.into());
+        }
+        if KEY_LAST {
+            Self::write_key(self.slot, out);
         }
     }
 

@@ -1,7 +1,11 @@
-use super::Record;
+use super::{KEY_LAST, Record, in_order};
 use crate::message::{RecordError, fields};
 use crate::schema::Subsystem;
-use crate::schema::port::{DEVICE, ENABLED, IFINDEX, LINK_UP, OFFLOAD, PORT, UP, id};
+#[cfg(feature = "edition-newer")]
+use crate::schema::port::MTU;
+#[cfg(not(feature = "edition-older"))]
+use crate::schema::port::OFFLOAD;
+use crate::schema::port::{DEVICE, ENABLED, IFINDEX, LINK_UP, PORT, UP, id};
 use hitless_common::PortNo;
 
 /// A port and its link.
@@ -21,6 +25,9 @@ pub struct PortRecord {
     pub offload: u8,
     /// Whether frames can pass.
     pub up: bool,
+    /// Octets of payload that it sends.
+    #[cfg(feature = "edition-newer")]
+    pub mtu: u32,
 }
 
 impl PortRecord {
@@ -35,6 +42,8 @@ impl PortRecord {
             enabled: false,
             offload: 0,
             up: false,
+            #[cfg(feature = "edition-newer")]
+            mtu: 0,
         }
     }
 }
@@ -62,23 +71,32 @@ impl Record for PortRecord {
     }
 
     fn write(&self, base: Option<&Self>, out: &mut Vec<u8>) {
-        Self::write_key(self.port, out);
+        if !KEY_LAST {
+            Self::write_key(self.port, out);
+        }
         let blank = Self::new(self.port);
         let base = base.unwrap_or(&blank);
         if self.device != base.device {
             DEVICE.bytes(out, self.device.as_bytes());
         }
-        let numbers = [
+        let mut numbers = [
             (IFINDEX, self.ifindex, base.ifindex),
             (LINK_UP, self.link_up.into(), base.link_up.into()),
             (ENABLED, self.enabled.into(), base.enabled.into()),
+            #[cfg(not(feature = "edition-older"))]
             (OFFLOAD, self.offload.into(), base.offload.into()),
             (UP, self.up.into(), base.up.into()),
+            #[cfg(feature = "edition-newer")]
+            (MTU, self.mtu, base.mtu),
         ];
+        in_order(&mut numbers);
         for (field, new, old) in numbers {
             if new != old {
                 field.number(out, new.into());
             }
+        }
+        if KEY_LAST {
+            Self::write_key(self.port, out);
         }
     }
 
@@ -92,8 +110,11 @@ impl Record for PortRecord {
                 (id::IFINDEX, value) => port.ifindex = value.u32(IFINDEX)?,
                 (id::LINK_UP, value) => port.link_up = value.bool(LINK_UP)?,
                 (id::ENABLED, value) => port.enabled = value.bool(ENABLED)?,
+                #[cfg(not(feature = "edition-older"))]
                 (id::OFFLOAD, value) => port.offload = value.u8(OFFLOAD)?,
                 (id::UP, value) => port.up = value.bool(UP)?,
+                #[cfg(feature = "edition-newer")]
+                (id::MTU, value) => port.mtu = value.u32(MTU)?,
                 _ => {}
             }
         }

@@ -1,4 +1,4 @@
-use super::Record;
+use super::{KEY_LAST, Record, in_order};
 use crate::message::{RecordError, fields};
 use crate::schema::Subsystem;
 use crate::schema::vlan::{FALLBACK, FLAGS, FORWARDING, LEARNING, MEMBER, UNTAGGED, VLAN, id};
@@ -63,16 +63,19 @@ impl Record for VlanRecord {
     }
 
     fn write(&self, base: Option<&Self>, out: &mut Vec<u8>) {
-        Self::write_key(self.vlan, out);
+        if !KEY_LAST {
+            Self::write_key(self.vlan, out);
+        }
         let blank = Self::new(self.vlan);
         let base = base.unwrap_or(&blank);
-        let sets = [
+        let mut sets = [
             (MEMBER, &self.member, &base.member),
             (UNTAGGED, &self.untagged, &base.untagged),
             (FORWARDING, &self.forwarding, &base.forwarding),
             (LEARNING, &self.learning, &base.learning),
             (FALLBACK, &self.fallback, &base.fallback),
         ];
+        in_order(&mut sets);
         for (field, new, old) in sets {
             if new != old {
                 field.ports(out, new);
@@ -80,6 +83,9 @@ impl Record for VlanRecord {
         }
         if self.flags != base.flags {
             FLAGS.number(out, self.flags);
+        }
+        if KEY_LAST {
+            Self::write_key(self.vlan, out);
         }
     }
 

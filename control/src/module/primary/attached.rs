@@ -33,6 +33,8 @@ pub(super) struct Attached {
     pub ports: BTreeMap<PortNo, PortRecord>,
     pub vlans: Vec<VlanEntry>,
     pub stp: BTreeMap<StpKey, StpRecord>,
+    #[cfg(feature = "edition-newer")]
+    pub census: BTreeMap<VlanId, hitless_ha::record::CensusRecord>,
     /// The bucket at which the bulk transfer of the FDB goes on.
     pub fdb_next: u32,
     /// Counts when the transfer of everything began.
@@ -83,6 +85,8 @@ impl Attached {
                 &mut self.ports,
                 &mut self.vlans,
             );
+            #[cfg(feature = "edition-newer")]
+            put_census(&mut open, master, &mut self.census);
         }
         put_stp(&mut open, &master.stp, &mut self.stp, stp);
         if open.sends(Subsystem::Fdb) {
@@ -114,6 +118,8 @@ impl Attached {
             &mut self.ports,
             &mut self.vlans,
         );
+        #[cfg(feature = "edition-newer")]
+        put_census(&mut open, master, &mut self.census);
         open.commit();
     }
 }
@@ -183,6 +189,35 @@ fn put_tables(
         vlans.extend_from_slice(new);
     }
     debug!(octets = open.len(), "tables checkpointed");
+}
+
+/// Puts the counts of VLANs that differ from those that were sent last.
+#[cfg(feature = "edition-newer")]
+fn put_census(
+    open: &mut Open<'_>,
+    master: &Master,
+    told: &mut BTreeMap<VlanId, hitless_ha::record::CensusRecord>,
+) {
+    use super::super::records::census_record;
+    use hitless_ha::record::CensusRecord;
+
+    if !open.sends(Subsystem::Census) {
+        return;
+    }
+    let entries = (0..).zip(master.vlans());
+    let new: BTreeMap<VlanId, CensusRecord> = entries
+        .filter(|(_, entry)| **entry != VlanEntry::default())
+        .filter_map(|(id, entry)| VlanId::new(id).map(|vlan| (vlan, census_record(vlan, entry))))
+        .collect();
+    for gone in told.keys().filter(|vlan| !new.contains_key(vlan)) {
+        open.delete::<CensusRecord>(*gone);
+    }
+    for (vlan, record) in &new {
+        if told.get(vlan) != Some(record) {
+            open.put(record);
+        }
+    }
+    *told = new;
 }
 
 /// Puts of these records of spanning tree what differs from what was sent last.
