@@ -11,6 +11,7 @@ pub mod config_file;
 pub mod describe;
 pub mod disk;
 pub mod ethtool;
+pub mod fault;
 pub mod grammar;
 pub mod hw;
 pub mod images;

@@ -44,6 +44,7 @@ use hitless_ha::{
 use hitless_proto::config::{Config, ConfigBank, LinkAction};
 use primary::Primary;
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     rc::Rc,
     time::{Duration, Instant},
@@ -145,6 +146,7 @@ impl Module {
             slot: self.slot,
             datapath_log: self.datapath_log,
             fdb: None,
+            vlans: BTreeMap::new(),
             failover: false,
             reset_links: false,
             flush: false,
@@ -195,6 +197,9 @@ impl Module {
             StateFrom::Checkpoint => (database.fdb.take(), Some(database.take_stp())),
             StateFrom::Hardware | StateFrom::Nothing => (None, None),
         };
+        if verdict.state != StateFrom::Nothing {
+            boot.vlans = database.vlan_entries();
+        }
         boot.flush = verdict.state == StateFrom::Nothing;
         boot.reset_links = boot.config.msm_failover.link_action == LinkAction::TakeLinksDown;
         if let Some(NotHitless::Stale { .. }) = verdict.not_hitless {

@@ -85,11 +85,16 @@ pub mod flag {
 pub struct FdbEntry {
     /// The address and its VLAN; [`FdbKey::FREE`] in a free slot.
     pub key: FdbKey,
+    /// [`super::meta::Meta::epoch`] when the address was last seen as a source. Elsewhere in the newer edition (README,
+    /// "Three versions from one tree").
+    #[cfg(feature = "edition-newer")]
+    pub epoch: u32,
     /// Port number; 0 for a blackhole.
     pub port: u16,
     /// [`flag`] bits.
     pub flags: u16,
     /// [`super::meta::Meta::epoch`] when the address was last seen as a source.
+    #[cfg(not(feature = "edition-newer"))]
     pub epoch: u32,
 }
 

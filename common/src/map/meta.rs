@@ -14,7 +14,7 @@ pub const SCHEMA: &[(&str, u16)] = &[
     (super::name::EGRESS, 1),
     (super::name::XDP_TX, 1),
     (super::name::VLANS, VLANS),
-    (super::name::FDB, 1),
+    (super::name::FDB, FDB),
     (super::name::COUNTERS, COUNTERS),
     (super::name::LIMITERS, 1),
     (super::name::LEARN, 1),
@@ -31,6 +31,12 @@ const VLANS: u16 = if cfg!(feature = "edition-newer") {
     EDITION
 } else {
     2
+};
+
+const FDB: u16 = if cfg!(feature = "edition-newer") {
+    EDITION
+} else {
+    1
 };
 
 const COUNTERS: u16 = if cfg!(feature = "edition-older") {

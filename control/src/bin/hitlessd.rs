@@ -7,6 +7,7 @@ use hitless::{
     backplane::{Backplane, EXIT_REBOOT},
     because::because,
     config_file::{self, banks::Banks},
+    fault,
     hw::preflight,
     logbook::{Events, Logbook},
     master::Master,
@@ -110,6 +111,7 @@ fn main() -> ExitCode {
         print!("{}", hitless::describe::manifest());
         return ExitCode::SUCCESS;
     }
+    fault::at_start();
     let logbook = Logbook::new(arguments.slot);
     if let Err(e) = start_log(&arguments, &logbook) {
         eprintln!("hitlessd: {e:#}");
@@ -249,6 +251,7 @@ async fn module(
         module.took_over(failover, &mut primary);
     }
     module.tell_role("master");
+    fault::at_mastership();
     master.hardware.follow_datapath_log()?;
     // Only now, as the holder of the switch's lock, may this process take the place of a socket.
     let mut server = Some(control_socket(&socket, &access)?);

@@ -39,6 +39,8 @@ pub struct Links {
     dir: PathBuf,
     installed: BTreeMap<(PortNo, Hook), sys::Attachment>,
     writes: u64,
+    /// Whether devices keep the program that they have for now.
+    held: bool,
 }
 
 impl Links {
@@ -51,6 +53,7 @@ impl Links {
             dir: dir.to_path_buf(),
             installed: BTreeMap::new(),
             writes: 0,
+            held: false,
         };
         let failed = |source| HwError::Io {
             what: format!("list {}", dir.display()),
@@ -138,6 +141,7 @@ impl Links {
         let program_id = programs.id(hook)?;
         match self.installed.get(&(port, hook)) {
             Some(a) if a.ifindex == ifindex && a.program_id == program_id => return Ok(false),
+            Some(a) if a.ifindex == ifindex && self.held => return Ok(false),
             Some(a) if a.ifindex == ifindex => self.swap(programs, port, hook)?,
             Some(_) => {
                 self.detach(port, hook)?;
@@ -186,11 +190,41 @@ impl Links {
         Ok(true)
     }
 
+    /// Leaves the programs on devices as they are until [`Links::swap_all`]: the tables of the new ones are not ready.
+    pub(super) fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Pins every link of a live device in another directory as well.
+    ///
+    /// # Errors
+    /// If the kernel refuses a pin.
+    pub(super) fn pin_into(&mut self, dir: &Path) -> Result<(), HwError> {
+        self.installed.retain(|_, a| a.ifindex != 0);
+        for &(port, hook) in self.installed.keys() {
+            let refused = |e: &dyn std::error::Error| HwError::Attach {
+                port,
+                device: "its link".into(),
+                why: because(e),
+            };
+            let pinned = PinnedLink::from_pin(self.path(port, hook)).map_err(|e| refused(&e))?;
+            let link = FdLink::from(pinned);
+            link.pin(pin(dir, port, hook))
+                .map(drop)
+                .map_err(|e| HwError::Pin {
+                    what: format!("link of port {port}"),
+                    source: Box::new(e),
+                })?;
+        }
+        Ok(())
+    }
+
     /// Puts the program in the place of another one on every port that has a link.
     ///
     /// # Errors
     /// If the kernel refuses a swap.
     pub fn swap_all(&mut self, programs: &mut Programs) -> Result<(), HwError> {
+        self.held = false;
         let live: Vec<_> = self
             .installed
             .iter()
@@ -204,7 +238,17 @@ impl Links {
                 .get(&(port, hook))
                 .is_some_and(|a| a.program_id != program_id)
             {
-                self.swap(programs, port, hook)?;
+                if let Err(e) = self.swap(programs, port, hook) {
+                    let path = self.path(port, hook);
+                    match sys::link_attachment(&path) {
+                        // The device has gone a moment ago: nothing runs there any more.
+                        Ok(gone) if gone.ifindex == 0 => {
+                            self.installed.insert((port, hook), gone);
+                            continue;
+                        }
+                        _ => return Err(e),
+                    }
+                }
                 self.writes += 1;
                 if let Some(attachment) = self.installed.get_mut(&(port, hook)) {
                     attachment.program_id = program_id;

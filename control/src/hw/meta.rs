@@ -9,6 +9,9 @@ use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
+/// Stands for maps that only the other version has, in [`MetaMap::differences`].
+pub const UNKNOWN: &str = "(unknown)";
+
 /// META in memory, shared with the data path.
 pub struct MetaMap(Mapping);
 
@@ -86,7 +89,43 @@ impl MetaMap {
             .store(MAGIC, Ordering::Release);
     }
 
-    /// Why these pins are not ours to adopt; `Ok` if they are.
+    /// Writes the META of hardware that takes the place of other hardware: what that one's META says, and our schema.
+    /// `bytes` are those of its value; a META is only ever appended to.
+    pub fn carry(&self, old: &Self, bytes: usize) {
+        let own = offset_of!(Meta, image)..size_of::<Meta>();
+        for offset in (0..bytes.min(size_of::<Meta>())).step_by(8) {
+            if offset != offset_of!(Meta, magic) && !own.contains(&offset) {
+                self.0
+                    .u64_at(offset)
+                    .store(old.u64(offset), Ordering::Relaxed);
+            }
+        }
+        let Meta {
+            fdb_buckets,
+            fdb_seed,
+            created,
+            ..
+        } = old.read();
+        self.create(fdb_buckets, fdb_seed, created);
+    }
+
+    /// The maps that have another schema than ours: those that are missing there and those that are only there included,
+    /// the latter, whose names nobody here knows, as one.
+    #[must_use]
+    pub fn differences(&self) -> Vec<&'static str> {
+        let found = self.read().schema;
+        let ours = SCHEMA.iter().zip(found);
+        let mut different: Vec<&str> = ours
+            .filter(|((_, version), found)| version != found)
+            .map(|((name, _), _)| *name)
+            .collect();
+        if found.iter().skip(SCHEMA.len()).any(|&version| version != 0) {
+            different.push(UNKNOWN);
+        }
+        different
+    }
+
+    /// Why these pins are not ours to adopt or to migrate; `Ok` if they are.
     ///
     /// # Errors
     /// Names the field, what it holds and what was expected.
@@ -103,14 +142,6 @@ impl MetaMap {
                 "META says layout {}, this hitlessd has layout {LAYOUT}",
                 meta.layout
             ));
-        }
-        for (i, &(name, version)) in SCHEMA.iter().enumerate() {
-            if meta.schema[i] != version {
-                return Err(format!(
-                    "map {name} has schema version {}, this hitlessd has {version}",
-                    meta.schema[i]
-                ));
-            }
         }
         if !meta.fdb_buckets.is_power_of_two() {
             return Err(format!(

@@ -4,6 +4,7 @@
 mod counters;
 mod link;
 mod meta;
+mod migrate;
 mod opened;
 pub mod pins;
 pub mod preflight;
@@ -14,6 +15,7 @@ mod table;
 
 pub use link::{Hook, Links};
 pub use meta::MetaMap;
+pub use migrate::Known;
 pub use opened::Opened;
 pub use program::{Constants, Programs};
 pub use ring::Ring;
@@ -75,6 +77,23 @@ pub enum HwError {
         /// The pin.
         path: PathBuf,
         /// What is wrong with it.
+        why: String,
+    },
+    /// Maps of another version, which a master takes over by migrating them.
+    #[error("maps of another version: {}", maps.join(", "))]
+    OtherSchema {
+        /// Which.
+        maps: Vec<&'static str>,
+    },
+    /// Maps of another version that can not be migrated.
+    #[error(
+        "map {map} of another version can not be taken over: {why}; go back to that version, or take the hardware down \
+         with `hitless clear hardware` (forwarding stops)"
+    )]
+    Migration {
+        /// The map.
+        map: &'static str,
+        /// Why not.
         why: String,
     },
     /// A map could not be used.
@@ -164,11 +183,14 @@ pub struct Hardware {
     pub fdb_seed: u64,
     /// Level of the data path's log.
     log_level: u8,
+    /// The hardware of another version, while this one takes its place.
+    migration: Option<migrate::Migration>,
 }
 
 impl Hardware {
     /// Opens the hardware of a switch; makes it if there is none. What is `ready` needs not be opened again, if it is
-    /// still the same.
+    /// still the same. Hardware of another version is migrated, with what is `known` of it: when the tables are as they
+    /// should be, [`Hardware::put_in_charge`] ends that.
     ///
     /// # Errors
     /// If what stands there is not ours, or if the kernel refuses something. The
@@ -178,9 +200,10 @@ impl Hardware {
         fdb_size: u32,
         log_level: u8,
         ready: Option<Opened>,
+        known: &Known<'_>,
     ) -> Result<Self, HwError> {
         match dir.present()? {
-            pins::Present::Ours => Self::adopt(dir, log_level, ready),
+            pins::Present::Ours => Self::adopt(dir, log_level, ready, known),
             pins::Present::Nothing => Self::create(dir, fdb_size, log_level),
         }
     }
@@ -209,15 +232,24 @@ impl Hardware {
         Self::assemble(dir, meta, fdb, maps, programs, constants, false)
     }
 
-    fn adopt(dir: pins::SwitchDir, log_level: u8, ready: Option<Opened>) -> Result<Self, HwError> {
+    fn adopt(
+        dir: pins::SwitchDir,
+        log_level: u8,
+        ready: Option<Opened>,
+        known: &Known<'_>,
+    ) -> Result<Self, HwError> {
         let layout = dir.layout_dir();
         let opened = match ready {
-            Some(opened) if opened.is_of(&dir, log_level) => opened,
+            Some(opened) if opened.is_of(&dir, log_level) => Ok(opened),
             Some(_) => {
                 info!("the hardware is another one than was opened ahead of time");
-                Opened::open(&layout, log_level)?
+                Opened::open(&layout, log_level)
             }
-            None => Opened::open(&layout, log_level)?,
+            None => Opened::open(&layout, log_level),
+        };
+        let opened = match opened {
+            Err(HwError::OtherSchema { .. }) => return Self::migrate(dir, log_level, known),
+            opened => opened?,
         };
         let Opened {
             meta,
@@ -264,6 +296,7 @@ impl Hardware {
             fdb_buckets: constants.fdb_buckets,
             fdb_seed: constants.fdb_seed,
             log_level: constants.log_level,
+            migration: None,
             dir,
         })
     }

@@ -45,7 +45,7 @@ impl Opened {
     }
 
     pub(super) fn open(layout: &Path, log_level: u8) -> Result<Self, HwError> {
-        pins::check_shapes(layout)?;
+        pins::check_meta(layout)?;
         let pin = pins::open(layout, name::META)?;
         let meta = MetaMap::new(&pin)?;
         let foreign = |name, why| HwError::Foreign {
@@ -53,6 +53,11 @@ impl Opened {
             why,
         };
         meta.check().map_err(|why| foreign(name::META, why))?;
+        let maps = meta.differences();
+        if !maps.is_empty() {
+            return Err(HwError::OtherSchema { maps });
+        }
+        pins::check_shapes(layout, &[])?;
         let found = meta.read();
         let fdb = pins::open(layout, name::FDB)?;
         let buckets = info(name::FDB, &fdb)?.max_entries();
@@ -109,6 +114,6 @@ pub(super) fn map_fdb(fdb: &MapData, constants: &Constants) -> Result<Mapping, H
     })
 }
 
-fn info(name: &'static str, map: &MapData) -> Result<aya::maps::MapInfo, HwError> {
+pub(super) fn info(name: &'static str, map: &MapData) -> Result<aya::maps::MapInfo, HwError> {
     map.info().map_err(|source| HwError::Map { name, source })
 }

@@ -16,7 +16,7 @@ use hitless_common::{
         vlans::{self, VlanEntry},
     },
 };
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 use std::{
     fs::{self, File},
     io,
@@ -116,6 +116,14 @@ const SHAPES: &[Shape] = &[
         value: 0,
         entries: Some(PUNT_RING_BYTES),
     },
+    #[cfg(feature = "edition-newer")]
+    Shape {
+        name: name::CENSUS,
+        kind: MapType::Array,
+        key: 4,
+        value: 8,
+        entries: Some(hitless_common::map::events::CENSUS_SLOTS),
+    },
 ];
 
 /// The names of the maps that are pinned.
@@ -189,7 +197,31 @@ impl SwitchDir {
         self.path.join("building")
     }
 
-    /// What stands here. Remains of a creation that was cut short are removed: nothing was attached yet.
+    /// Puts what was built in the place of what is there, in one step, and removes the latter. Links that are pinned in
+    /// both go on.
+    ///
+    /// # Errors
+    /// What the kernel says; if it can not be removed, it was replaced all the same.
+    pub fn exchange(&self) -> Result<(), HwError> {
+        let (new, old) = (self.building_dir(), self.layout_dir());
+        renameat2(AT_FDCWD, &new, AT_FDCWD, &old, RenameFlags::RENAME_EXCHANGE).map_err(|errno| {
+            HwError::Io {
+                what: format!("exchange {} and {}", new.display(), old.display()),
+                source: errno.into(),
+            }
+        })
+    }
+
+    /// Removes what was being built, or what it has replaced.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn remove_building(&self) -> Result<(), HwError> {
+        remove_tree(&self.building_dir()).map(drop)
+    }
+
+    /// What stands here. Remains of a creation or a migration that was cut short are removed: what runs is pinned beside
+    /// them.
     ///
     /// # Errors
     /// [`HwError::OtherLayout`] if another layout's pins are here.
@@ -226,12 +258,38 @@ fn layout_in(directory: &Path) -> PathBuf {
     directory.join(format!("v{LAYOUT}"))
 }
 
-/// Checks that a directory holds every map in the shape that this program knows.
+/// Checks that a directory holds META as far as every version has it.
+///
+/// # Errors
+/// [`HwError::Foreign`] says what is wrong with it.
+pub fn check_meta(dir: &Path) -> Result<MapInfo, HwError> {
+    let path = dir.join(name::META);
+    let foreign = |why: String| HwError::Foreign {
+        path: path.clone(),
+        why,
+    };
+    if !path.exists() {
+        return Err(foreign("the map is missing".into()));
+    }
+    let info = MapInfo::from_pin(&path)
+        .map_err(|e| foreign(format!("it can not be read as a map: {e}")))?;
+    let found = (info.map_type().ok(), info.key_size(), info.max_entries());
+    if found != (Some(MapType::Array), 4, 1) || info.value_size() < size_of::<Meta>() as u32 {
+        return Err(foreign(format!(
+            "it is no array of one entry with {} bytes or more",
+            size_of::<Meta>()
+        )));
+    }
+    Ok(info)
+}
+
+/// Checks that a directory holds every map in the shape that this program knows, those in `others` excepted: they have
+/// another schema, so that nothing is known of them.
 ///
 /// # Errors
 /// [`HwError::Foreign`] names the first map that is missing or different.
-pub fn check_shapes(dir: &Path) -> Result<(), HwError> {
-    for shape in SHAPES {
+pub fn check_shapes(dir: &Path, others: &[&str]) -> Result<(), HwError> {
+    for shape in SHAPES.iter().filter(|s| !others.contains(&s.name)) {
         let path = dir.join(shape.name);
         let foreign = |why: String| HwError::Foreign {
             path: path.clone(),

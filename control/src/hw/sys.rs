@@ -14,6 +14,8 @@ use std::{
     sync::atomic::{AtomicU32, AtomicU64},
 };
 
+const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
+const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
@@ -106,6 +108,66 @@ pub fn read_array<V: Pod + Default>(map: BorrowedFd<'_>, entries: u32) -> io::Re
         ));
     }
     Ok(values)
+}
+
+/// `union bpf_attr` as BPF_MAP_LOOKUP_ELEM and BPF_MAP_UPDATE_ELEM read it.
+#[repr(C)]
+struct ElementRequest {
+    map_fd: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// Reads or writes the words of one entry of an array map, of a map per CPU those of each possible CPU one after the
+/// other. `words` must be as many as the map's entries have: the caller has looked at the map.
+fn element(
+    command: libc::c_long,
+    map: BorrowedFd<'_>,
+    key: u32,
+    words: &mut [u64],
+) -> io::Result<()> {
+    let request = ElementRequest {
+        map_fd: map.as_raw_fd() as u32,
+        padding: 0,
+        key: (&raw const key) as u64,
+        value: words.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    // SAFETY: the request, the key and the words live across the call, and the words are all that the kernel reads or
+    // writes, which the caller has seen to.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            &raw const request,
+            size_of::<ElementRequest>(),
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// The words of an entry of an array map, whatever they mean.
+///
+/// # Errors
+/// What `bpf(2)` says, for instance that there is no such entry.
+pub fn read_words(map: BorrowedFd<'_>, key: u32, words: usize) -> io::Result<Vec<u64>> {
+    let mut values = vec![0; words];
+    element(BPF_MAP_LOOKUP_ELEM, map, key, &mut values)?;
+    Ok(values)
+}
+
+/// Writes the words of an entry of an array map.
+///
+/// # Errors
+/// What `bpf(2)` says.
+pub fn write_words(map: BorrowedFd<'_>, key: u32, mut words: Vec<u64>) -> io::Result<()> {
+    element(BPF_MAP_UPDATE_ELEM, map, key, &mut words)
 }
 
 /// What a pinned link of ours is attached to.

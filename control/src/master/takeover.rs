@@ -4,14 +4,18 @@ use super::{
     ControlFrames, Master, PortState, Rollback, enabled, quieten, rules, stp::Speech, wanted_vlans,
 };
 use crate::{
-    hw::{Hardware, Hook, Opened, pins::SwitchDir, shadow_memory},
+    hw::{Hardware, Hook, Known, Opened, pins::SwitchDir, shadow_memory},
     netlink::Netlink,
     offload::{self, Choice, Offload},
 };
 use anyhow::{Context, Result};
 use hitless_common::{
-    Mac, PortNo,
-    map::{meta::owner, ports::flag, vlans::PortSet},
+    Mac, PortNo, VlanId,
+    map::{
+        meta::owner,
+        ports::flag,
+        vlans::{PortSet, VlanEntry},
+    },
 };
 use hitless_ha::slot::ModuleSlot;
 use hitless_proto::{
@@ -62,6 +66,8 @@ pub struct Boot {
     pub datapath_log: u8,
     /// The last master's software copy of the FDB.
     pub fdb: Option<Replica<'static>>,
+    /// The last master's VLANs: what its hardware held.
+    pub vlans: BTreeMap<VlanId, VlanEntry>,
     /// Whether another master was here, whose state is to be kept for the time of the failover timer.
     pub failover: bool,
     /// Whether the ports are to be reset.
@@ -80,7 +86,17 @@ impl Master {
     pub async fn start(boot: Boot, netlink: Netlink) -> Result<Self> {
         let config = boot.config;
         let began = Instant::now();
-        let hardware = Hardware::open(boot.dir, config.fdb.size, boot.datapath_log, boot.hardware)?;
+        let known = Known {
+            vlans: &boot.vlans,
+            fdb: boot.fdb.as_ref(),
+        };
+        let hardware = Hardware::open(
+            boot.dir,
+            config.fdb.size,
+            boot.datapath_log,
+            boot.hardware,
+            &known,
+        )?;
         let opened = began.elapsed();
         let generation = hardware.meta.next_generation();
         let epoch = Epoch::new(hardware.meta.epoch().load(Ordering::Relaxed));
@@ -161,6 +177,10 @@ impl Master {
         // What has to be closed is. Nobody is there yet who would have to know first of what opens.
         master.renew_lease();
         master.open();
+        master
+            .hardware
+            .put_in_charge()
+            .context("take over the data path of another version")?;
         if let Some((adopted, adopting)) = adopted {
             master.report_start(&adopted, opened, adopting);
             if boot.flush {

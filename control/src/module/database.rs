@@ -1,12 +1,12 @@
 //! A standby's temporary database: what its master told it. It takes part in nothing until a takeover.
 
-use super::records::{SavedStpds, copied, fdb_record};
+use super::records::{SavedStpds, copied, fdb_record, vlan_entry};
 use crate::{
     config_file,
     hw::{Opened, shadow_memory},
     master::Rollback,
 };
-use hitless_common::{PortNo, VlanId};
+use hitless_common::{PortNo, VlanId, map::vlans::VlanEntry};
 #[cfg(feature = "edition-newer")]
 use hitless_ha::record::CensusRecord;
 use hitless_ha::{
@@ -80,6 +80,14 @@ impl Memory {
     /// The spanning tree domains, in the form that a new master goes on from.
     pub fn take_stp(&mut self) -> BTreeMap<StpdName, SavedStpd> {
         self.saved_stp.take()
+    }
+
+    /// The VLANs as the master's hardware held them.
+    pub fn vlan_entries(&self) -> BTreeMap<VlanId, VlanEntry> {
+        let vlans = self.vlans.iter();
+        vlans
+            .map(|(&vlan, record)| (vlan, vlan_entry(record)))
+            .collect()
     }
 
     /// Records of a subsystem.

@@ -84,6 +84,20 @@ pub(super) fn port_record(master: &Master, port: PortNo, state: &PortState) -> P
     }
 }
 
+/// The inverse of [`vlan_record`].
+pub(super) fn vlan_entry(record: &VlanRecord) -> VlanEntry {
+    VlanEntry {
+        member: record.member,
+        untagged: record.untagged,
+        forwarding: record.forwarding,
+        learning: record.learning,
+        fallback: record.fallback,
+        flags: record.flags,
+        #[cfg(feature = "edition-newer")]
+        reserved: [0; 2],
+    }
+}
+
 /// The record of a VLAN.
 pub(super) fn vlan_record(vlan: VlanId, entry: &VlanEntry) -> VlanRecord {
     VlanRecord {

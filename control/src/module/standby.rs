@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     backplane::{MAX_WATCHDOG_MS, PeerEvent},
+    fault,
     hw::{HwError, Opened, pins::SwitchDir},
 };
 use anyhow::{Context, Result};
@@ -340,6 +341,9 @@ impl<'m> Following<'m> {
     }
 
     fn receive(&mut self, octets: usize) -> Result<Option<Left>> {
+        if self.receiver.peer().is_some() && fault::never_ready() {
+            return Ok(None);
+        }
         let now = self.module.now_ms();
         let received = self
             .receiver
@@ -428,6 +432,10 @@ impl<'m> Following<'m> {
         let switch = self.module.own_config.switch.as_str();
         match Opened::beside(switch, self.module.datapath_log) {
             Ok(opened) => self.memory.hardware = Some(opened),
+            Err(HwError::OtherSchema { maps }) => info!(
+                maps = maps.join(" "),
+                "the hardware is of another version: a takeover migrates these maps"
+            ),
             Err(e) => warn!("the hardware can not be opened ahead of a takeover: {e}"),
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use hitless::hw::{Hardware, pins, shadow_memory};
+use hitless::hw::{Hardware, Known, pins, shadow_memory};
 use hitless_common::map::events::LearnEvent;
 use hitless_common::map::fdb::FdbKey;
 use hitless_common::map::vlans::{PortSet, VlanEntry, flag};
@@ -33,7 +33,13 @@ pub fn writes(run: &Run, _files: &Path, effort: Effort) -> Result<Table> {
         // Nothing is attached; what can not be removed is swept by the next run.
         let _ = pins::remove(&gone);
     });
-    let hardware = Hardware::open(pins::SwitchDir::lock(&name)?, addresses, 0, None)?;
+    let hardware = Hardware::open(
+        pins::SwitchDir::lock(&name)?,
+        addresses,
+        0,
+        None,
+        &Known::NOTHING,
+    )?;
     let cells = cells::Hardware::new(hardware.fdb).map_err(|e| anyhow!("FDB: {e:?}"))?;
     let memory = shadow_memory(hardware.fdb.len()).context("memory for the software copy")?;
 

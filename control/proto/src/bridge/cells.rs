@@ -4,6 +4,7 @@
 //! The order of the writes is the rule of [`hitless_common::map::fdb`]. On x86 the fences and release stores
 //! cost nothing.
 
+use super::shadow::Replica;
 use super::table::{Slot, Slots};
 use crate::time::Epoch;
 use core::array;
@@ -18,8 +19,11 @@ use thiserror::Error;
 #[derive(Debug, Default)]
 struct Cell {
     key: AtomicU64,
+    #[cfg(feature = "edition-newer")]
+    epoch: AtomicU32,
     /// Port and flags in one word, so that no reader pairs an old port with new flags.
     target: AtomicU32,
+    #[cfg(not(feature = "edition-newer"))]
     epoch: AtomicU32,
 }
 
@@ -106,6 +110,20 @@ impl<'hw> Hardware<'hw> {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         size_of_val(self.buckets)
+    }
+
+    /// Fills an empty map with what a software copy has, each entry in its slot and as if seen in `epoch`. The copy is
+    /// of a table with as many buckets.
+    pub fn restore(&mut self, copy: &Replica<'_>, epoch: Epoch) {
+        for (slot, copied) in copy.iter() {
+            let entry = FdbEntry {
+                key: copied.key,
+                port: copied.port.into(),
+                flags: copied.flags.into(),
+                epoch: epoch.get(),
+            };
+            self.put(slot, &entry);
+        }
     }
 
     /// The entries of a bucket as they are now; free slots hold anything but a key.
