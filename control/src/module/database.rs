@@ -244,7 +244,6 @@ impl Database for Memory {
                 self.stp.clear();
                 self.saved_stp.clear();
             }
-            Subsystem::Stp => self.stp.clear(),
             #[cfg(feature = "edition-newer")]
             Subsystem::Census => self.census.clear(),
             Subsystem::Fdb => {

@@ -7,7 +7,6 @@ pub mod bpdus;
 pub mod chassis;
 pub mod cleanup;
 pub mod cpu;
-pub mod edition;
 pub mod exchange;
 pub mod features;
 pub mod flow;
