@@ -2,4 +2,5 @@
 
 pub mod banks;
 pub mod disk;
+pub mod download;
 pub mod modules;

@@ -55,6 +55,7 @@ pub const ALL: &[&[Case]] = &[
     chassis::CASES,
     images::banks::CASES,
     images::disk::CASES,
+    images::download::CASES,
     images::modules::CASES,
     failover::show::CASES,
     failover::settings::CASES,
