@@ -77,6 +77,10 @@ pub struct Options {
     #[arg(long, value_name = "MS")]
     pub settled_ms: Option<u32>,
 
+    /// Time in milliseconds that a bank's image has to arm its watchdog or tell its role, or it hangs [default: 30000]
+    #[arg(long, value_name = "MS")]
+    pub start_ms: Option<u32>,
+
     /// More options for hitlessd
     #[arg(last = true, value_name = "OPTIONS")]
     pub module: Vec<OsString>,
@@ -146,6 +150,10 @@ impl Seat {
         add(&images);
         if let Some(ms) = options.settled_ms {
             add(&"--settled-ms");
+            add(&ms.to_string());
+        }
+        if let Some(ms) = options.start_ms {
+            add(&"--start-ms");
             add(&ms.to_string());
         }
         add(&"--");

@@ -54,6 +54,8 @@ struct Boot {
     packet_socket: Option<OwnedFd>,
     neighbour: Neighbour,
     watchdog: Watchdog,
+    /// The watchdog is the boot's own: the daemon has not come so far yet.
+    starting: bool,
     restart: Restart,
     /// In a slot with image banks.
     images: Option<Chooser>,
@@ -84,6 +86,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
         module: None,
         packet_socket: socket::packets(),
         watchdog: Watchdog::default(),
+        starting: false,
         restart: Restart::new(options.settled),
         images: images(&options),
         start_at: Some(Instant::now()),
@@ -278,6 +281,10 @@ impl Boot {
                 say!(self, "started process {}", module.pid());
                 self.status.daemon = Some(module.pid());
                 self.module = Some(module);
+                self.starting = bank.is_some();
+                if self.starting {
+                    self.watchdog.arm(now, self.options.start);
+                }
                 if self.neighbour.is_present() {
                     self.tell_daemon(&ToDaemon::PeerPresent);
                 }
@@ -402,10 +409,15 @@ impl Boot {
             };
             match ToBoot::parse(&packet) {
                 Ok(ToBoot::Kick) => self.watchdog.kick(),
-                Ok(ToBoot::Watchdog(ms)) => self
-                    .watchdog
-                    .arm(Instant::now(), Duration::from_millis(ms.into())),
+                Ok(ToBoot::Watchdog(ms)) => {
+                    self.starting = false;
+                    let limit = Duration::from_millis(ms.into());
+                    self.watchdog.arm(Instant::now(), limit);
+                }
                 Ok(ToBoot::State { role, version }) => {
+                    if std::mem::take(&mut self.starting) {
+                        self.watchdog = Watchdog::default();
+                    }
                     self.status.role = Some(role);
                     self.status.version = Some(version);
                 }

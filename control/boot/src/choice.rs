@@ -14,6 +14,10 @@ use crate::slot::Slot;
 #[cfg(test)]
 mod tests;
 
+/// Time that a bank's image has to arm its watchdog or to tell its role. What takes longer hangs: a watchdog that the
+/// image arms itself is of no use before.
+pub const START: Duration = Duration::from_secs(30);
+
 /// So many early ends in a row, and an image is not booted any more.
 pub const EARLY_ENDS: u32 = 3;
 

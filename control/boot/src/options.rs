@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::choice::START;
 use crate::restart::SETTLED;
 use crate::slot::Slot;
 
@@ -22,6 +23,7 @@ Options:
   --backplane DIR    Where the boots of both slots meet [default: /run/hitless]
   --images DIR       Image banks of both slots; without it, COMMAND is all there is to boot
   --settled-ms MS    Life after which an end is no failure in a row [default: 60000]
+  --start-ms MS      Time that a bank's image has to arm its watchdog or tell its role, or it hangs [default: 30000]
   -h, --help         Print this
   -V, --version      Print the version
 
@@ -39,6 +41,8 @@ pub struct Options {
     pub images: Option<PathBuf>,
     /// Life after which an end is the first of a row of failures.
     pub settled: Duration,
+    /// Time that a bank's image has to arm its watchdog or to tell its role.
+    pub start: Duration,
     /// The daemon, and its arguments.
     pub command: (OsString, Vec<OsString>),
 }
@@ -60,7 +64,8 @@ pub enum Asked {
 /// In words, what is wrong with which argument.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
     let mut arguments = arguments.into_iter();
-    let (mut slot, mut backplane, mut images, mut settled) = (None, None, None, None);
+    let (mut slot, mut backplane, mut images) = (None, None, None);
+    let (mut settled, mut start) = (None, None);
     while let Some(argument) = arguments.next() {
         let text = argument.to_string_lossy().into_owned();
         let (name, mut value) = match text.split_once('=') {
@@ -71,7 +76,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Str
             "--" if value.is_none() => break,
             "-h" | "--help" => return Ok(Asked::Help),
             "-V" | "--version" => return Ok(Asked::Version),
-            "--slot" | "--backplane" | "--images" | "--settled-ms" => {}
+            "--slot" | "--backplane" | "--images" | "--settled-ms" | "--start-ms" => {}
             _ => return Err(format!("{text:?} is not understood; see --help")),
         }
         let value = value.take().or_else(|| arguments.next());
@@ -86,8 +91,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Str
             "--images" => images.replace(PathBuf::from(value)).is_some(),
             _ => {
                 let ms = told.parse::<u32>();
-                let ms = ms.map_err(|e| format!("--settled-ms {told:?}: {e}"))?;
-                settled.replace(Duration::from_millis(ms.into())).is_some()
+                let ms = ms.map_err(|e| format!("{name} {told:?}: {e}"))?;
+                let place = match name {
+                    "--start-ms" => &mut start,
+                    _ => &mut settled,
+                };
+                place.replace(Duration::from_millis(ms.into())).is_some()
             }
         };
         if twice {
@@ -102,6 +111,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Str
         backplane: backplane.unwrap_or_else(|| PathBuf::from("/run/hitless")),
         images,
         settled: settled.unwrap_or(SETTLED),
+        start: start.unwrap_or(START),
         command: (program, arguments.collect()),
     }))
 }
@@ -117,7 +127,7 @@ mod tests {
     #[test]
     fn a_whole_line() {
         let Ok(Asked::Run(options)) = words(
-            "--slot=msm-b --backplane /run/x --images=/x --settled-ms 0 -- hitlessd --slot msm-b --help",
+            "--slot=msm-b --backplane /run/x --images=/x --settled-ms 0 --start-ms 7 -- hitlessd --slot msm-b --help",
         ) else {
             panic!("not understood");
         };
@@ -125,6 +135,7 @@ mod tests {
         assert_eq!(options.backplane, PathBuf::from("/run/x"));
         assert_eq!(options.images, Some(PathBuf::from("/x")));
         assert_eq!(options.settled, Duration::ZERO);
+        assert_eq!(options.start, Duration::from_millis(7));
         assert_eq!(options.command.0, "hitlessd");
         assert_eq!(options.command.1, ["--slot", "msm-b", "--help"]);
     }
@@ -136,7 +147,7 @@ mod tests {
         };
         assert_eq!(options.backplane, PathBuf::from("/run/hitless"));
         assert_eq!(options.images, None);
-        assert_eq!(options.settled, SETTLED);
+        assert_eq!((options.settled, options.start), (SETTLED, START));
     }
 
     #[test]

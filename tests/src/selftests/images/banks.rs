@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use hitless_boot::bank::{Bank, Banks};
@@ -45,6 +46,11 @@ pub const CASES: &[Case] = &[
         "an image that ends three times in a row at its start gives way to the other bank, until a selection, an image or \
          a reset",
         crash_at_start,
+    ),
+    Case::new(
+        "images.hang-at-start",
+        "an image that hangs before it arms its watchdog is killed, and after three times gives way to the other bank",
+        hang_at_start,
     ),
     Case::new(
         "images.short-lives",
@@ -378,6 +384,25 @@ fn crash_at_start(ctx: &Ctx) -> Result<()> {
     fs::remove_file(place.banks.path(SLOT, Bank::Primary))?;
     place.again_from(&module, "factory")?;
     Ok(())
+}
+
+fn hang_at_start(ctx: &Ctx) -> Result<()> {
+    let place = Place::new(ctx)?;
+    place.put(Bank::Primary, &place.puppet_image("0.4.0")?)?;
+    place.put(Bank::Secondary, &place.puppet_image("0.5.0")?)?;
+    let images = place.banks.directory().display().to_string();
+    let limit = ["--images", &images, "--start-ms", "500"];
+    let _boot = place.boot(SLOT, &limit)?;
+    for _ in 0..3 {
+        // It says nothing.
+        place.next_from("secondary")?.until_death()?;
+    }
+    let module = place.next_from("primary")?;
+    module.pull("say state standby 0.4.0")?;
+    place.await_refused(Bank::Secondary, "no kick for 500 ms")?;
+    // It told its role and armed no watchdog: it may be as slow as it likes.
+    ensure!(module.listen(Duration::from_secs(2)).is_empty(), "a word");
+    module.settle()
 }
 
 fn short_lives(ctx: &Ctx) -> Result<()> {
