@@ -146,6 +146,14 @@ pub(in crate::cli) fn progress(done: u64, total: u64) -> String {
     }
 }
 
+/// How far an image is fetched.
+pub(in crate::cli) fn fetching(done: u64, total: u64) -> String {
+    match total {
+        0 => format!("{:.1} MiB fetched", done as f64 / 1_048_576.0),
+        _ => format!("fetched: {}", progress(done, total)),
+    }
+}
+
 /// `show download image`.
 pub(in crate::cli) fn download(info: Option<&DownloadInfo>) -> String {
     let Some(info) = info else {

@@ -32,13 +32,13 @@ pub(super) static COMMANDS: &[Command] = &[
     Command {
         syntax: "download image <file:IMAGE> {primary | secondary}",
         help: "Load an image into a bank of both modules",
-        details: "Into the selected bank unless told otherwise; into one that a \
+        details: "From a file, or with http or https. Into the selected bank unless told otherwise; into one that a \
                   module was booted from only if it is named. What is loaded is checked first: whole, for this \
                   machine, signed as the configuration asks. Nothing is started again: use image selects the bank, \
                   reboot slot boots it.",
         words: &[
             ("image", "An image"),
-            ("<file>", "The file"),
+            ("<file>", "The file, or where it is: http:// or https://"),
             BANK_WORDS[0],
             BANK_WORDS[1],
         ],
