@@ -28,6 +28,7 @@ pub mod stp;
 pub mod tagging;
 pub mod tcp;
 pub mod trial;
+pub mod upgrade;
 
 use crate::harness::ktap::Case;
 
@@ -87,6 +88,10 @@ pub const ALL: &[&[Case]] = &[
     stp::domains::CASES,
     stp::commands::CASES,
     stp::saved::CASES,
+    upgrade::pairs::CASES,
+    upgrade::rules::CASES,
+    upgrade::faults::CASES,
+    upgrade::kills::CASES,
 ];
 
 /// Cases that take too long for every run; they run when they are called by their whole name.
