@@ -95,6 +95,8 @@ pub struct Chooser {
     /// A life of this length is no early end.
     settled: Duration,
     barred: [Option<Barred>; 2],
+    /// The images whose checksums were found good. A module that is started again shall not wait for that again.
+    verified: [Option<Identity>; 2],
     /// What runs, or ran last.
     running: Option<(Origin, Option<Identity>)>,
     /// Its early ends in a row.
@@ -110,6 +112,7 @@ impl Chooser {
             slot,
             settled,
             barred: [None, None],
+            verified: [None, None],
             running: None,
             early: 0,
         }
@@ -121,7 +124,7 @@ impl Chooser {
         &self.banks
     }
 
-    /// Decides anew what is booted. It reads all of the image.
+    /// Decides anew what is booted. It reads all of an image that it has not read yet.
     pub fn choose(&mut self) -> Choice {
         let (selected, default) = self.banks.selected(self.slot);
         let mut refused = Vec::new();
@@ -171,12 +174,21 @@ impl Chooser {
 
     /// What the image of a bank tells if it can be booted; else why not, or nothing if the bank is empty.
     fn try_bank(&mut self, bank: Bank) -> Result<Manifest, Option<String>> {
-        let manifest = match self.banks.verify(self.slot, bank) {
+        // Before it is read: what is changed meanwhile is read again.
+        let image = Identity::of(&self.banks.path(self.slot, bank));
+        let verified = &mut self.verified[bank as usize];
+        let found = if image.is_some() && *verified == image {
+            self.banks.inspect(self.slot, bank)
+        } else {
+            *verified = None;
+            self.banks.verify(self.slot, bank)
+        };
+        let manifest = match found {
             Ok(manifest) => manifest,
             Err(error) if error.is_missing() => return Err(None),
             Err(error) => return Err(Some(error.to_string())),
         };
-        let image = Identity::of(&self.banks.path(self.slot, bank));
+        *verified = image;
         let selection = Identity::of(&self.banks.selection(self.slot));
         let barred = &mut self.barred[bank as usize];
         if barred

@@ -110,6 +110,7 @@ fn full_disk(ctx: &Ctx) -> Result<()> {
         let selected = banks.selected(Slot::A);
         ensure!(selected == (Bank::Primary, None), "{selected:?}");
         // With room again all is well.
+        drop(filler);
         fs::remove_file(disk.join("filler"))?;
         fs::remove_file(&bank)?;
         put(&banks, &[Slot::A], Bank::Secondary, &new)
