@@ -10,6 +10,7 @@ pub mod devices;
 pub mod failover;
 pub mod fdb;
 pub mod forwarding;
+pub mod guide;
 pub mod heal;
 pub mod images;
 pub mod lab;
@@ -67,6 +68,8 @@ pub const ALL: &[&[Case]] = &[
     failover::disk::CASES,
     failover::poison::CASES,
     failover::many::CASES,
+    guide::procedures::CASES,
+    guide::troubleshooting::CASES,
     session::scripts::CASES,
     session::reference::CASES,
     session::paging::CASES,

@@ -181,6 +181,14 @@ const SWITCH: &[Change] = &[
         ],
     ),
     change(
+        "configure image unsigned allow",
+        &["configure image unsigned refuse"],
+    ),
+    change(
+        "configure image add key RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
+        &["configure image delete key RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"],
+    ),
+    change(
         "configure msm-failover timeout 90",
         &["configure msm-failover timeout 60"],
     ),

@@ -122,13 +122,17 @@ enum Place {
 
 /// What nobody may see move: the trees of ours and the views of the kernel's.
 #[derive(Debug, PartialEq)]
-struct Moved {
+pub struct Moved {
     trees: BTreeMap<&'static str, Tree>,
     bridges: BTreeMap<&'static str, View>,
 }
 
 impl Moved {
-    fn of(net: &Net) -> Result<Self> {
+    /// As it is now.
+    ///
+    /// # Errors
+    /// When somebody does not answer.
+    pub fn of(net: &Net) -> Result<Self> {
         let trees = net.ours.iter();
         let bridges = net.bridges.iter();
         Ok(Self {

@@ -4,9 +4,12 @@
 //! everywhere unless a case says otherwise, and the domain s0 has it.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use hitless_boot::bank::Bank;
+use hitless_boot::slot::Slot as Place;
 use hitless_common::map::vlans::VlanEntry;
 use hitless_common::{Mac, VlanId};
 
@@ -15,6 +18,7 @@ use crate::harness::{
     bpdus::Recorder,
     chassis::{Chassis, Slot},
     frames::Tag,
+    images,
     ktap::Ctx,
     neighbour::{KernelBridge, Parameters},
     netns::Netns,
@@ -54,6 +58,8 @@ pub struct Ours {
     domains: String,
     /// Settings of ports other than `untagged: 10`.
     ports: BTreeMap<u16, String>,
+    /// In the primary bank of both slots.
+    image: Option<PathBuf>,
 }
 
 impl Ours {
@@ -69,6 +75,7 @@ impl Ours {
             s0_ports: BTreeMap::new(),
             domains: String::new(),
             ports: BTreeMap::new(),
+            image: None,
         }
     }
 
@@ -76,6 +83,13 @@ impl Ours {
     #[must_use]
     pub fn both(mut self) -> Self {
         self.both = true;
+        self
+    }
+
+    /// With this image in the primary bank of both slots, from which they boot.
+    #[must_use]
+    pub fn image(mut self, image: &Path) -> Self {
+        self.image = Some(image.into());
         self
     }
 
@@ -384,6 +398,9 @@ impl Net {
             let config = planned.config(&plan.ports(planned.name));
             let mut switch =
                 Switch::prepare(ctx.run(), ctx.files(), &netns, planned.name, &config)?;
+            if let Some(image) = &planned.image {
+                images::put(&switch.images(), &Place::ALL, Bank::Primary, image)?;
+            }
             let chassis = if planned.both {
                 let mut command = rig::chassis_command(&switch)?;
                 Some(Chassis::spawn(ctx.run(), &switch, &mut command)?)
