@@ -107,6 +107,19 @@ fn a_system() -> impl Strategy<Value = String> {
     })
 }
 
+/// Who may sign images, or nothing of it.
+fn some_images() -> impl Strategy<Value = String> {
+    let keys = proptest::collection::btree_set("RW[Q-T][A-Za-z0-9+/]{53}", 0..4);
+    (any::<bool>(), any::<bool>(), keys).prop_map(|(there, allow, keys)| {
+        let unsigned = if allow { "allow" } else { "refuse" };
+        let keys = keys.into_iter().collect::<Vec<_>>().join(", ");
+        match there {
+            true => format!("images: {{unsigned: {unsigned}, keys: [{keys}]}}\n"),
+            false => String::new(),
+        }
+    })
+}
+
 /// What is drawn of a domain: a word of VLANs and one of ports, numbers, and the times that go together.
 type Domain = (u64, u128, [u16; 4], usize);
 
@@ -185,7 +198,7 @@ fn a_configuration() -> impl Strategy<Value = String> {
         let holes = proptest::collection::btree_set((proptest::sample::select(ids), 0..1u64 << 40), 0..20);
         let fdb = (64..=16_777_216u32, prop_oneof![Just(0), 10..=1_000_000], 0..=1_000_000, 1..=3_600, 1..=86_400);
         let stpds = proptest::collection::vec(a_domain(), 0..4);
-        (ports, holes, fdb, a_failover(), a_system(), stpds).prop_map(move |(ports, holes, (size, ageing, moves, within, hold), failover, system, stpds)| {
+        (ports, holes, fdb, a_failover(), (a_system(), some_images()), stpds).prop_map(move |(ports, holes, (size, ageing, moves, within, hold), failover, (system, images), stpds)| {
             let mut text = format!("switch: \"{switch}\"\nfdb:\n  size: {size}\n  ageing_seconds: {ageing}\n");
             text += &format!("  damping: {{moves: {moves}, within_seconds: {within}, hold_seconds: {hold}}}\n  static:\n");
             for (vlan, mac) in &holes {
@@ -195,6 +208,7 @@ fn a_configuration() -> impl Strategy<Value = String> {
             }
             text += &failover;
             text += &system;
+            text += &images;
             text += "vlans:\n";
             let mut names = BTreeSet::new();
             for (id, (name, mac_limit, learning, loop_free)) in &vlans {
