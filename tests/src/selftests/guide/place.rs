@@ -119,7 +119,7 @@ impl Place {
         Ok(())
     }
 
-    /// Waits until master and standby are these, both ready, and compares them with the hardware.
+    /// Waits until master and standby are these, both ready; compares them with the hardware if they are of one version.
     ///
     /// # Errors
     /// When that does not come.
@@ -133,7 +133,10 @@ impl Place {
             shown.is_ready() && is("master", master, runs) && is("standby", standby, other)
         })
         .with_context(|| format!("{master:?} with {runs}, {standby:?} with {other}, ready"))?;
-        rig::equal(&self.node()?.switch)?;
+        // Two versions have not the same to compare: one lacks fields of the other.
+        if runs == other {
+            rig::equal(&self.node()?.switch)?;
+        }
         Ok(shown)
     }
 
