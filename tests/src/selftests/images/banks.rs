@@ -233,7 +233,7 @@ const ACCIDENTS: &[Accident] = &[
     ("the manifest tells", |_, bank| {
         spoil(bank, |octets| octets[8192] ^= 0x10)
     }),
-    ("the manifest tells", |_, bank| {
+    ("holds no program", |_, bank| {
         spoil(bank, |octets| octets[..4096].reverse())
     }),
     ("has another checksum", |_, bank| {
