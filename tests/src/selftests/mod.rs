@@ -17,6 +17,7 @@ pub mod lab;
 pub mod labs;
 pub mod layouts;
 pub mod lease;
+pub mod migrate;
 pub mod offload;
 pub mod pinned;
 pub mod reconfigure;
@@ -70,6 +71,7 @@ pub const ALL: &[&[Case]] = &[
     failover::many::CASES,
     guide::procedures::CASES,
     guide::troubleshooting::CASES,
+    migrate::CASES,
     session::scripts::CASES,
     session::reference::CASES,
     session::paging::CASES,

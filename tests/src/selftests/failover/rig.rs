@@ -82,6 +82,12 @@ impl Shown {
         state.with_context(|| format!("no {subsystem}: {self}"))
     }
 
+    /// Whether a master answered.
+    #[must_use]
+    pub fn has_master(&self) -> bool {
+        self.module("master").is_ok()
+    }
+
     /// Whether there are a master and a standby, and the standby could take over.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -191,13 +197,31 @@ impl<'a> Rig<'a> {
     /// # Errors
     /// When something can not be made, or a module does not become ready.
     pub fn new(ctx: &'a Ctx, mode: Mode, settings: &str, rate: Option<u32>) -> Result<Self> {
+        Self::with(ctx, mode, settings, rate, Ok)
+    }
+
+    /// The same with other arguments or another environment for its chassis.
+    ///
+    /// # Errors
+    /// As [`Rig::new`].
+    pub fn with(
+        ctx: &'a Ctx,
+        mode: Mode,
+        settings: &str,
+        rate: Option<u32>,
+        adjust: impl FnOnce(&mut Command) -> Result<&mut Command>,
+    ) -> Result<Self> {
         let ports: Vec<&str> = [&bystanders::PORTS[..], &["untagged: 30"; 2]].concat();
         // With a loop-free port set a lease that runs out stops the flows of VLAN 10: no failover may take so long.
         let rest = format!(
             "fdb: {{size: 524288, ageing_seconds: 0}}\nmsm_failover: {settings}\n\
              vlans: [{{id: 10, loop_free_ports: [1]}}, {{id: 20}}, {{id: 30}}]"
         );
-        let (lab, chassis) = lab(ctx, "sw", mode, &ports, &rest)?;
+        let (lab, chassis) = Lab::started(ctx, "sw", mode, &ports, &rest, |switch| {
+            let mut command = chassis_command(switch)?;
+            Chassis::spawn(ctx.run(), switch, adjust(&mut command)?)
+        })?;
+        await_ready(&lab.switch)?;
         for port in ["p5", "p6"] {
             // Frames of a generator come in there.
             features::set(&lab.netns, port, Feature::Gro, true)?;
