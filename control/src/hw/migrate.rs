@@ -11,7 +11,7 @@
 //! 5. The links are pinned in `building/` as well, and that takes the place of the old directory in one step.
 
 use super::{
-    Constants, Hardware, HwError, MetaMap, Programs, monotonic_nanoseconds, opened,
+    Constants, Hardware, HwError, MetaMap, Programs, opened,
     pins::{self, SwitchDir},
     sys,
 };
@@ -52,132 +52,156 @@ impl Known<'static> {
     };
 }
 
-/// Hardware of another version that still forwards, while this one's is filled.
-pub(super) struct Migration {
-    /// Its META.
-    old: MetaMap,
-    /// Its counters, if they have another schema.
-    counters: Option<Counters>,
-    /// Maps that are not the same ones any more.
+/// Hardware of another version, as it was found.
+struct Found {
+    meta: MetaMap,
+    /// Bytes of its META.
+    bytes: usize,
+    /// Maps with another schema than ours.
     maps: Vec<&'static str>,
+    constants: Constants,
+    /// Its counters, if they have another schema.
+    counters: Option<Words>,
     began: Instant,
 }
 
-impl Hardware {
-    /// Builds hardware of this version beside that of another one, and opens it.
-    pub(super) fn migrate(
-        dir: SwitchDir,
-        log_level: u8,
-        known: &Known<'_>,
-    ) -> Result<Self, HwError> {
-        let built = Self::build_beside(&dir, log_level, known);
-        match built {
-            Ok((meta, constants, fdb, maps, programs, migration)) => {
-                let mut hardware = Self::assemble(dir, meta, fdb, maps, programs, constants, true)?;
-                hardware.links.hold();
-                hardware.recall(known, &migration)?;
-                // From the next line on the old hardware is whoever's who opens it.
-                fault::step("3 filled");
-                migration.old.set_image(&[0; 32]);
-                fault::step("4 old image forgotten");
-                hardware.migration = Some(migration);
-                Ok(hardware)
-            }
-            Err(e) => {
-                // What stands there is untouched, and the next start removes what can not be removed now.
-                if let Err(left) = dir.remove_building() {
-                    warn!("{left}");
-                }
-                Err(e)
-            }
+/// Hardware of another version that still forwards, while this one's is filled.
+pub(super) struct Migration {
+    found: Found,
+    counters: Option<Counters>,
+}
+
+/// What was built beside it.
+struct Built {
+    meta: MetaMap,
+    fdb: sys::Mapping,
+    maps: opened::Maps,
+    programs: Programs,
+    counters: Option<Counters>,
+}
+
+impl Found {
+    /// Looks at the hardware in a directory and finds out whether it can be migrated. Changes nothing.
+    fn look(layout: &Path, log_level: u8) -> Result<Self, HwError> {
+        let began = Instant::now();
+        let bytes = pins::check_meta(layout)?.value_size() as usize;
+        let meta = MetaMap::new(&pins::open(layout, name::META)?)?;
+        let found = meta.read();
+        let mut found = Self {
+            bytes,
+            maps: meta.differences(),
+            constants: Constants {
+                fdb_buckets: found.fdb_buckets,
+                fdb_seed: found.fdb_seed,
+                log_level,
+            },
+            counters: None,
+            began,
+            meta,
+        };
+        let changed: Vec<&str> = pins::map_names().filter(|map| found.changes(map)).collect();
+        pins::check_shapes(layout, &changed)?;
+        if !found.changes(name::FDB) {
+            opened::check_buckets(layout, &found.constants)?;
         }
+        // Without them counting begins anew.
+        if found.changes(name::COUNTERS) && layout.join(name::COUNTERS).exists() {
+            found.counters = Some(Words::open(layout)?);
+        }
+        Ok(found)
     }
 
-    fn build_beside(
-        dir: &SwitchDir,
-        log_level: u8,
-        known: &Known<'_>,
-    ) -> Result<
-        (
-            MetaMap,
-            Constants,
-            sys::Mapping,
-            opened::Maps,
-            Programs,
-            Migration,
-        ),
-        HwError,
-    > {
-        let began = Instant::now();
-        let (old, new) = (dir.layout_dir(), dir.building_dir());
-        let old_meta = pins::open(&old, name::META)?;
-        let bytes = pins::check_meta(&old)?.value_size() as usize;
-        let old_meta = MetaMap::new(&old_meta)?;
-        let maps = old_meta.differences();
-        // META is another one in any case: with what it says all else changes in one step.
-        let changed = |map: &str| map == name::META || maps.contains(&map);
-        let names: Vec<&str> = pins::map_names().filter(|map| changed(map)).collect();
-        pins::check_shapes(&old, &names)?;
-        let found = old_meta.read();
-        if changed(name::FDB)
-            && let Some(copy) = known.fdb
-            && copy.buckets() != found.fdb_buckets as usize
-        {
-            warn!("the last master's FDB has another size than the hardware: it is learned anew");
-        }
+    /// Whether a map does not stay the same one. META never does: with what it says everything changes in one step.
+    fn changes(&self, map: &str) -> bool {
+        map == name::META || self.maps.contains(&map)
+    }
 
-        fs::create_dir(&new).map_err(|source| HwError::Io {
+    /// Builds this version's hardware in `new` beside that in `old`.
+    fn build(&mut self, old: &Path, new: &Path) -> Result<Built, HwError> {
+        fs::create_dir(new).map_err(|source| HwError::Io {
             what: format!("make {}", new.display()),
             source,
         })?;
         fault::step("1 directory made");
-        for map in pins::map_names().filter(|map| !changed(map)) {
-            let pin = pins::open(&old, map)?.pin(new.join(map));
+        for map in pins::map_names().filter(|map| !self.changes(map)) {
+            let pin = pins::open(old, map)?.pin(new.join(map));
             pin.map_err(|source| HwError::Pin {
                 what: format!("map {map}"),
                 source: Box::new(source),
             })?;
         }
-        let constants = Constants {
-            fdb_buckets: found.fdb_buckets,
-            fdb_seed: found.fdb_seed,
-            log_level,
-        };
-        let programs = Programs::load(&new, &constants)?;
-        pins::check_shapes(&new, &[])?;
+        let programs = Programs::load(new, &self.constants)?;
+        pins::check_shapes(new, &[])?;
         fault::step("2 programs loaded");
-        let meta = MetaMap::new(&pins::open(&new, name::META)?)?;
-        meta.carry(&old_meta, bytes);
-        meta.set_image(&constants.image());
-        let counters = match changed(name::COUNTERS) && old.join(name::COUNTERS).exists() {
-            true => Some(Counters::carry(&old, &new)?),
-            false => None,
-        };
-        let fdb = opened::map_fdb(&pins::open(&new, name::FDB)?, &constants)?;
-        let opened = opened::Maps::open(&new)?;
-        let migration = Migration {
-            old: old_meta,
-            counters,
-            maps,
-            began,
-        };
-        Ok((meta, constants, fdb, opened, programs, migration))
+        let meta = MetaMap::new(&pins::open(new, name::META)?)?;
+        meta.carry(&self.meta, self.bytes);
+        meta.set_image(&self.constants.image());
+        let counters = self.counters.take();
+        Ok(Built {
+            meta,
+            fdb: opened::map_fdb(&pins::open(new, name::FDB)?, &self.constants)?,
+            maps: opened::Maps::open(new)?,
+            programs,
+            counters: counters
+                .map(|old| Counters::carry(old, Words::open(new)?))
+                .transpose()?,
+        })
+    }
+}
+
+impl Hardware {
+    /// Builds hardware of this version beside that of another one, and opens it. If that fails, what stands there is
+    /// untouched.
+    pub(super) fn migrate(
+        dir: SwitchDir,
+        log_level: u8,
+        known: &Known<'_>,
+    ) -> Result<Self, HwError> {
+        let mut found = Found::look(&dir.layout_dir(), log_level)?;
+        let built = found.build(&dir.layout_dir(), &dir.building_dir());
+        let built = built.inspect_err(|_| {
+            if let Err(left) = dir.remove_building() {
+                warn!("{left}");
+            }
+        })?;
+        let mut hardware = Self::assemble(
+            dir,
+            built.meta,
+            built.fdb,
+            built.maps,
+            built.programs,
+            found.constants,
+            true,
+        )?;
+        hardware.links.hold();
+        hardware.recall(known, &found)?;
+        fault::step("3 filled");
+        // From here on the old hardware is whoever's who opens it.
+        found.meta.set_image(&[0; 32]);
+        fault::step("4 old image forgotten");
+        hardware.migration = Some(Migration {
+            found,
+            counters: built.counters,
+        });
+        Ok(hardware)
     }
 
     /// Puts what the last master knew into the maps that are new.
-    fn recall(&mut self, known: &Known<'_>, migration: &Migration) -> Result<(), HwError> {
-        if migration.maps.contains(&name::VLANS) {
+    fn recall(&mut self, known: &Known<'_>, found: &Found) -> Result<(), HwError> {
+        if found.changes(name::VLANS) {
             for (vlan, entry) in known.vlans {
                 self.vlans.set(vlan.get().into(), *entry)?;
             }
         }
-        if migration.maps.contains(&name::FDB)
-            && let Some(copy) = known.fdb
-            && copy.buckets() == self.fdb.len()
-            && let Ok(mut cells) = cells::Hardware::new(self.fdb)
-        {
-            let epoch = Epoch::new(self.meta.epoch().load(Ordering::Relaxed));
-            cells.restore(copy, epoch);
+        if found.changes(name::FDB) {
+            let copy = known.fdb.filter(|copy| copy.buckets() == self.fdb.len());
+            match (copy, cells::Hardware::new(self.fdb)) {
+                (Some(copy), Ok(mut cells)) => {
+                    let epoch = Epoch::new(self.meta.epoch().load(Ordering::Relaxed));
+                    cells.restore(copy, epoch);
+                }
+                _ => warn!("no checkpoint of the FDB: addresses are learned anew"),
+            }
         }
         Ok(())
     }
@@ -192,9 +216,7 @@ impl Hardware {
             return Ok(());
         };
         let lease = self.meta.lease().load(Ordering::Relaxed);
-        migration
-            .old
-            .renew_lease(lease.max(monotonic_nanoseconds()));
+        migration.found.meta.renew_lease(lease);
         self.links.swap_all(&mut self.programs)?;
         fault::step("5 links swapped");
         if let Some(counters) = &migration.counters {
@@ -205,14 +227,15 @@ impl Hardware {
         self.dir.exchange()?;
         fault::step("7 exchanged");
         let what_becomes = |wanted: Keeping| -> String {
-            let maps = migration.maps.iter().filter(|map| keeping(map) == wanted);
+            let maps = migration.found.maps.iter();
+            let maps = maps.filter(|map| keeping(map) == wanted);
             maps.copied().collect::<Vec<_>>().join(" ")
         };
         info!(
             rebuilt = what_becomes(Keeping::Rebuilt),
             carried = what_becomes(Keeping::Carried),
             scratch = what_becomes(Keeping::Scratch),
-            took_us = migration.began.elapsed().as_micros() as u64,
+            took_us = migration.found.began.elapsed().as_micros() as u64,
             "the hardware of another version is taken over: maps were migrated"
         );
         // The old maps serve nobody any more.
@@ -242,8 +265,7 @@ struct Words {
 
 impl Counters {
     /// Copies the part that both versions have: counters are only ever appended.
-    fn carry(old: &Path, new: &Path) -> Result<Self, HwError> {
-        let (old, new) = (Words::open(old)?, Words::open(new)?);
+    fn carry(old: Words, new: Words) -> Result<Self, HwError> {
         let mut carried = Vec::new();
         for key in 0..old.entries.min(new.entries) {
             let words = old.read(key)?;
@@ -279,9 +301,7 @@ impl Words {
             .map_err(|e| refused(format!("it can not be read as a map: {e}")))?;
         let (kind, value) = (info.map_type().ok(), info.value_size());
         if kind != Some(MapType::PerCpuArray) || info.key_size() != 4 || !value.is_multiple_of(8) {
-            return Err(refused(format!(
-                "it is a {kind:?} of {value} bytes; counters are 64-bit numbers in an array per CPU"
-            )));
+            return Err(refused("it is no array per CPU of 64-bit numbers".into()));
         }
         Ok(Self {
             cpus: aya::util::nr_cpus()

@@ -48,28 +48,22 @@ impl Opened {
         pins::check_meta(layout)?;
         let pin = pins::open(layout, name::META)?;
         let meta = MetaMap::new(&pin)?;
-        let foreign = |name, why| HwError::Foreign {
-            path: layout.join(name),
+        meta.check().map_err(|why| HwError::Foreign {
+            path: layout.join(name::META),
             why,
-        };
-        meta.check().map_err(|why| foreign(name::META, why))?;
+        })?;
         let maps = meta.differences();
         if !maps.is_empty() {
             return Err(HwError::OtherSchema { maps });
         }
         pins::check_shapes(layout, &[])?;
         let found = meta.read();
-        let fdb = pins::open(layout, name::FDB)?;
-        let buckets = info(name::FDB, &fdb)?.max_entries();
-        if buckets != found.fdb_buckets {
-            let why = format!("it has {buckets} buckets, META says {}", found.fdb_buckets);
-            return Err(foreign(name::FDB, why));
-        }
         let constants = Constants {
             fdb_buckets: found.fdb_buckets,
             fdb_seed: found.fdb_seed,
             log_level,
         };
+        let fdb = check_buckets(layout, &constants)?;
         let same = found.image == constants.image();
         Ok(Self {
             meta_id: info(name::META, &pin)?.id(),
@@ -106,6 +100,22 @@ impl Maps {
     }
 }
 
+/// The FDB, if it has as many buckets as META says.
+pub(super) fn check_buckets(layout: &Path, constants: &Constants) -> Result<MapData, HwError> {
+    let fdb = pins::open(layout, name::FDB)?;
+    let buckets = info(name::FDB, &fdb)?.max_entries();
+    if buckets == constants.fdb_buckets {
+        return Ok(fdb);
+    }
+    Err(HwError::Foreign {
+        path: layout.join(name::FDB),
+        why: format!(
+            "it has {buckets} buckets, META says {}",
+            constants.fdb_buckets
+        ),
+    })
+}
+
 pub(super) fn map_fdb(fdb: &MapData, constants: &Constants) -> Result<Mapping, HwError> {
     let bytes = constants.fdb_buckets as usize * size_of::<FdbBucket>();
     Mapping::new(fdb.fd().as_fd(), bytes).map_err(|source| HwError::Io {
@@ -114,6 +124,6 @@ pub(super) fn map_fdb(fdb: &MapData, constants: &Constants) -> Result<Mapping, H
     })
 }
 
-pub(super) fn info(name: &'static str, map: &MapData) -> Result<aya::maps::MapInfo, HwError> {
+fn info(name: &'static str, map: &MapData) -> Result<aya::maps::MapInfo, HwError> {
     map.info().map_err(|source| HwError::Map { name, source })
 }

@@ -332,18 +332,13 @@ fn foreign_pins(ctx: &Ctx) -> Result<()> {
         "META says layout {}, this hitlessd has layout {LAYOUT}",
         LAYOUT + 1
     );
-    let damages: [(Damage, &str, &str); 5] = [
+    let damages: [(Damage, &str, &str); 4] = [
         (
             |m| m.magic = 0,
             name::META,
             "META starts with 0x0, not with the mark of a Hitless switch",
         ),
         (|m| m.layout = LAYOUT + 1, name::META, &other_layout),
-        (
-            |m| m.schema[5] = 9,
-            name::META,
-            "map FDB has schema version 9, this hitlessd has 1",
-        ),
         (
             |m| m.fdb_buckets = 3,
             name::META,
@@ -359,6 +354,22 @@ fn foreign_pins(ctx: &Ctx) -> Result<()> {
             (m.fdb_buckets, m.schema) = (meta.fdb_buckets, meta.schema);
         })?;
     }
+
+    // Counters of another version that are no counters: recognised before anything is built.
+    let aside = pin("aside");
+    fs::rename(pin(name::COUNTERS), &aside)?;
+    pinned.map(name::EGRESS)?.pin(pin(name::COUNTERS))?;
+    pinned.change_meta(|m| m.schema[6] = 9)?;
+    let says = "map COUNTERS of another version can not be taken over: it is no array per CPU of 64-bit numbers";
+    refused(ctx, &mut others.lab.switch.daemon()?, &[says])?;
+    ensure!(
+        !others.lab.switch.pins().join("building").exists(),
+        "something was built and left"
+    );
+    others.unharmed()?;
+    pinned.change_meta(|m| m.schema = meta.schema)?;
+    fs::remove_file(pin(name::COUNTERS))?;
+    fs::rename(&aside, pin(name::COUNTERS))?;
 
     // A map of another shape in the place of ours, one of another type, and none.
     let aside = pin("aside");
@@ -406,6 +417,6 @@ fn foreign_pins(ctx: &Ctx) -> Result<()> {
     others.lab.switch.kill()?;
     pinned.change_meta(|m| m.magic = 1)?;
     fs::remove_file(pin(name::COUNTERS))?;
-    refuses(&others, name::COUNTERS, "the map is missing")?;
+    refuses(&others, name::META, "META starts with 0x1")?;
     clear_and_start(ctx, &mut others)
 }

@@ -86,7 +86,7 @@ fn rig<'a>(
         if let Some(step) = step {
             command.env("HITLESS_FAULT_STEP", step);
         }
-        Ok(command)
+        Ok(())
     })
     .with_context(|| format!("{low:?} in msm-a, {high:?} in msm-b"))?;
     ensure!(

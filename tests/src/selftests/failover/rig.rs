@@ -197,7 +197,7 @@ impl<'a> Rig<'a> {
     /// # Errors
     /// When something can not be made, or a module does not become ready.
     pub fn new(ctx: &'a Ctx, mode: Mode, settings: &str, rate: Option<u32>) -> Result<Self> {
-        Self::with(ctx, mode, settings, rate, Ok)
+        Self::with(ctx, mode, settings, rate, |_| Ok(()))
     }
 
     /// The same with other arguments or another environment for its chassis.
@@ -209,7 +209,7 @@ impl<'a> Rig<'a> {
         mode: Mode,
         settings: &str,
         rate: Option<u32>,
-        adjust: impl FnOnce(&mut Command) -> Result<&mut Command>,
+        adjust: impl FnOnce(&mut Command) -> Result<()>,
     ) -> Result<Self> {
         let ports: Vec<&str> = [&bystanders::PORTS[..], &["untagged: 30"; 2]].concat();
         // With a loop-free port set a lease that runs out stops the flows of VLAN 10: no failover may take so long.
@@ -219,7 +219,8 @@ impl<'a> Rig<'a> {
         );
         let (lab, chassis) = Lab::started(ctx, "sw", mode, &ports, &rest, |switch| {
             let mut command = chassis_command(switch)?;
-            Chassis::spawn(ctx.run(), switch, adjust(&mut command)?)
+            adjust(&mut command)?;
+            Chassis::spawn(ctx.run(), switch, &mut command)
         })?;
         await_ready(&lab.switch)?;
         for port in ["p5", "p6"] {
