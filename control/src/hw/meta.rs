@@ -215,3 +215,71 @@ impl MetaMap {
         self.0.u64_at(offset).load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hitless_common::map::name;
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+
+    /// A META in memory that is no map's.
+    fn meta() -> MetaMap {
+        let file = memfd_create("meta", MFdFlags::empty()).unwrap();
+        nix::unistd::ftruncate(&file, size_of::<Meta>() as i64).unwrap();
+        MetaMap(Mapping::new(file.as_fd(), size_of::<Meta>()).unwrap())
+    }
+
+    fn set_schema(meta: &MetaMap, place: usize, version: u16) {
+        let at = offset_of!(Meta, schema) + place / 2 * 4;
+        let shift = place % 2 * 16;
+        let old = meta.u32(at) & !(0xffff << shift);
+        let new = old | u32::from(version) << shift;
+        meta.0.u32_at(at).store(new, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn maps_of_other_versions_are_named() {
+        let meta = meta();
+        meta.create(1024, 7, 1);
+        assert_eq!((meta.check(), meta.differences()), (Ok(()), vec![]));
+        let place = |map| SCHEMA.iter().position(|(name, _)| *name == map).unwrap();
+        set_schema(&meta, place(name::VLANS), 77);
+        set_schema(&meta, place(name::COUNTERS), 0);
+        assert_eq!(meta.differences(), [name::VLANS, name::COUNTERS]);
+        set_schema(&meta, SCHEMA.len(), 1);
+        assert_eq!(meta.differences(), [name::VLANS, name::COUNTERS, UNKNOWN]);
+        assert_eq!(meta.check(), Ok(()));
+    }
+
+    #[test]
+    fn what_a_master_must_know_is_carried_and_the_schema_is_ours() {
+        let (old, new) = (meta(), meta());
+        old.create(2048, 99, 5);
+        set_schema(&old, 4, 77);
+        set_schema(&old, 20, 3);
+        old.next_generation();
+        old.epoch().store(1234, Ordering::Relaxed);
+        old.renew_lease(55);
+        old.set_image(&[7; 32]);
+        new.carry(&old, size_of::<Meta>());
+        let (told, found) = (old.read(), new.read());
+        assert_eq!(new.check(), Ok(()));
+        assert_eq!(new.differences(), Vec::<&str>::new());
+        assert_eq!(found.image, [0; 32]);
+        let expected = Meta {
+            image: found.image,
+            schema: found.schema,
+            ..told
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_shorter_meta_is_carried_as_far_as_it_goes() {
+        let (old, new) = (meta(), meta());
+        old.create(64, 1, 5);
+        old.renew_lease(55);
+        new.carry(&old, offset_of!(Meta, lease));
+        assert_eq!((new.read().lease, new.read().fdb_buckets), (0, 64));
+    }
+}
