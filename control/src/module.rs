@@ -143,6 +143,8 @@ impl Module {
             stp: None,
             dir,
             hardware: None,
+            ahead: None,
+            alive: self.sign_of_life(),
             slot: self.slot,
             datapath_log: self.datapath_log,
             fdb: None,
@@ -172,6 +174,7 @@ impl Module {
         let mut boot = self.first(dir);
         boot.failover = true;
         boot.hardware = database.hardware.take();
+        boot.ahead = database.ahead.take();
         if verdict.config == ConfigFrom::OwnFile {
             // As it is now, which may not be as it was when this module started.
             match Banks::new(&self.config_file).load_selected() {
@@ -490,6 +493,16 @@ impl Module {
         if let Some(backplane) = &self.backplane {
             backplane.kick();
         }
+    }
+
+    /// What tells the watchdog that this module lives, for who has no module at hand.
+    fn sign_of_life(&self) -> Box<dyn FnMut()> {
+        let backplane = self.backplane.clone();
+        Box::new(move || {
+            if let Some(backplane) = &backplane {
+                backplane.kick();
+            }
+        })
     }
 
     /// Tells hitless-boot what this module is.

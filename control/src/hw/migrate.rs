@@ -3,7 +3,8 @@
 //! appended to, and what the kernel tells of its maps; so it works both ways.
 //!
 //! The order makes it safe to end at any moment (`steps` of the tests):
-//! 1. In `building/` unchanged maps are pinned once more, the others and the programs made anew; nobody uses them.
+//! 1. In `building/` unchanged maps are pinned once more, the others and the programs made anew, or what [`super::ahead`]
+//!    has made is moved there; nobody uses them.
 //! 2. META there is a copy. The old META forgets which programs are attached: whoever opens the old hardware from now on
 //!    gives all ports its own again.
 //! 3. The master fills the tables, see [`super::Hardware::put_in_charge`]; ports keep the old programs meanwhile.
@@ -11,7 +12,9 @@
 //! 5. The links are pinned in `building/` as well, and that takes the place of the old directory in one step.
 
 use super::{
-    Constants, Hardware, HwError, MetaMap, Programs, opened,
+    Ahead, Hardware, HwError, MetaMap, Programs,
+    ahead::Outline,
+    opened,
     pins::{self, SwitchDir},
     sys,
 };
@@ -29,9 +32,7 @@ use hitless_proto::{
     bridge::{cells, shadow::Replica},
     time::Epoch,
 };
-use std::{
-    collections::BTreeMap, fs, os::fd::AsFd, path::Path, sync::atomic::Ordering, time::Instant,
-};
+use std::{collections::BTreeMap, os::fd::AsFd, path::Path, sync::atomic::Ordering, time::Instant};
 use tracing::{info, warn};
 
 /// What a new master knows of the hardware from the one before.
@@ -40,113 +41,17 @@ pub struct Known<'k> {
     pub vlans: &'k BTreeMap<VlanId, VlanEntry>,
     /// Its software copy of the FDB.
     pub fdb: Option<&'k Replica<'static>>,
-}
-
-static NO_VLANS: BTreeMap<VlanId, VlanEntry> = BTreeMap::new();
-
-impl Known<'static> {
-    /// What a first master knows.
-    pub const NOTHING: Self = Self {
-        vlans: &NO_VLANS,
-        fdb: None,
-    };
-}
-
-/// Hardware of another version, as it was found.
-struct Found {
-    meta: MetaMap,
-    /// Bytes of its META.
-    bytes: usize,
-    /// Maps with another schema than ours.
-    maps: Vec<&'static str>,
-    constants: Constants,
-    /// Its counters, if they have another schema.
-    counters: Option<Words>,
-    began: Instant,
+    /// What was built while that one was in charge.
+    pub ahead: Option<Ahead>,
+    /// Says that this module lives, while something takes its time.
+    pub alive: &'k mut dyn FnMut(),
 }
 
 /// Hardware of another version that still forwards, while this one's is filled.
 pub(super) struct Migration {
-    found: Found,
+    found: Outline,
     counters: Option<Counters>,
-}
-
-/// What was built beside it.
-struct Built {
-    meta: MetaMap,
-    fdb: sys::Mapping,
-    maps: opened::Maps,
-    programs: Programs,
-    counters: Option<Counters>,
-}
-
-impl Found {
-    /// Looks at the hardware in a directory and finds out whether it can be migrated. Changes nothing.
-    fn look(layout: &Path, log_level: u8) -> Result<Self, HwError> {
-        let began = Instant::now();
-        let bytes = pins::check_meta(layout)?.value_size() as usize;
-        let meta = MetaMap::new(&pins::open(layout, name::META)?)?;
-        let found = meta.read();
-        let mut found = Self {
-            bytes,
-            maps: meta.differences(),
-            constants: Constants {
-                fdb_buckets: found.fdb_buckets,
-                fdb_seed: found.fdb_seed,
-                log_level,
-            },
-            counters: None,
-            began,
-            meta,
-        };
-        let changed: Vec<&str> = pins::map_names().filter(|map| found.changes(map)).collect();
-        pins::check_shapes(layout, &changed)?;
-        if !found.changes(name::FDB) {
-            opened::check_buckets(layout, &found.constants)?;
-        }
-        // Without them counting begins anew.
-        if found.changes(name::COUNTERS) && layout.join(name::COUNTERS).exists() {
-            found.counters = Some(Words::open(layout)?);
-        }
-        Ok(found)
-    }
-
-    /// Whether a map does not stay the same one. META never does: with what it says everything changes in one step.
-    fn changes(&self, map: &str) -> bool {
-        map == name::META || self.maps.contains(&map)
-    }
-
-    /// Builds this version's hardware in `new` beside that in `old`.
-    fn build(&mut self, old: &Path, new: &Path) -> Result<Built, HwError> {
-        fs::create_dir(new).map_err(|source| HwError::Io {
-            what: format!("make {}", new.display()),
-            source,
-        })?;
-        fault::step("1 directory made");
-        for map in pins::map_names().filter(|map| !self.changes(map)) {
-            let pin = pins::open(old, map)?.pin(new.join(map));
-            pin.map_err(|source| HwError::Pin {
-                what: format!("map {map}"),
-                source: Box::new(source),
-            })?;
-        }
-        let programs = Programs::load(new, &self.constants)?;
-        pins::check_shapes(new, &[])?;
-        fault::step("2 programs loaded");
-        let meta = MetaMap::new(&pins::open(new, name::META)?)?;
-        meta.carry(&self.meta, self.bytes);
-        meta.set_image(&self.constants.image());
-        let counters = self.counters.take();
-        Ok(Built {
-            meta,
-            fdb: opened::map_fdb(&pins::open(new, name::FDB)?, &self.constants)?,
-            maps: opened::Maps::open(new)?,
-            programs,
-            counters: counters
-                .map(|old| Counters::carry(old, Words::open(new)?))
-                .transpose()?,
-        })
-    }
+    began: Instant,
 }
 
 impl Hardware {
@@ -155,39 +60,56 @@ impl Hardware {
     pub(super) fn migrate(
         dir: SwitchDir,
         log_level: u8,
-        known: &Known<'_>,
+        known: &mut Known<'_>,
     ) -> Result<Self, HwError> {
-        let mut found = Found::look(&dir.layout_dir(), log_level)?;
-        let built = found.build(&dir.layout_dir(), &dir.building_dir());
-        let built = built.inspect_err(|_| {
-            if let Err(left) = dir.remove_building() {
+        let began = Instant::now();
+        let (old, new) = (dir.layout_dir(), dir.building_dir());
+        let new_dir = new.clone();
+        let found = Outline::of(&old, log_level)?;
+        // Without them counting begins anew.
+        let counters = match found.changes(name::COUNTERS) && old.join(name::COUNTERS).exists() {
+            true => Some(Words::open(&old)?),
+            false => None,
+        };
+        let ahead = known.ahead.take();
+        let ahead = ahead.and_then(|ahead| ahead.finish(known.alive));
+        let build = || -> Result<Self, HwError> {
+            if !ahead.is_some_and(|ahead| ahead.put(&dir, &found)) {
+                found.lay_out(&old, &new, known.alive)?;
+            }
+            let meta = MetaMap::new(&pins::open(&new, name::META)?)?;
+            meta.carry(&found.meta, found.bytes);
+            meta.set_image(&found.constants.image());
+            let counters = counters
+                .map(|old| Counters::carry(old, Words::open(&new)?))
+                .transpose()?;
+            let fdb = opened::map_fdb(&pins::open(&new, name::FDB)?, &found.constants)?;
+            let maps = opened::Maps::open(&new)?;
+            let programs = Programs::adopt(&new)?;
+            let mut hardware =
+                Self::assemble(dir, meta, fdb, maps, programs, found.constants, true)?;
+            hardware.links.hold();
+            hardware.recall(known, &found)?;
+            fault::step("3 filled");
+            // From here on the old hardware is whoever's who opens it.
+            found.meta.set_image(&[0; 32]);
+            fault::step("4 old image forgotten");
+            hardware.migration = Some(Migration {
+                found,
+                counters,
+                began,
+            });
+            Ok(hardware)
+        };
+        build().inspect_err(|_| {
+            if let Err(left) = pins::remove_tree(&new_dir) {
                 warn!("{left}");
             }
-        })?;
-        let mut hardware = Self::assemble(
-            dir,
-            built.meta,
-            built.fdb,
-            built.maps,
-            built.programs,
-            found.constants,
-            true,
-        )?;
-        hardware.links.hold();
-        hardware.recall(known, &found)?;
-        fault::step("3 filled");
-        // From here on the old hardware is whoever's who opens it.
-        found.meta.set_image(&[0; 32]);
-        fault::step("4 old image forgotten");
-        hardware.migration = Some(Migration {
-            found,
-            counters: built.counters,
-        });
-        Ok(hardware)
+        })
     }
 
     /// Puts what the last master knew into the maps that are new.
-    fn recall(&mut self, known: &Known<'_>, found: &Found) -> Result<(), HwError> {
+    fn recall(&mut self, known: &Known<'_>, found: &Outline) -> Result<(), HwError> {
         if found.changes(name::VLANS) {
             for (vlan, entry) in known.vlans {
                 self.vlans.set(vlan.get().into(), *entry)?;
@@ -235,7 +157,7 @@ impl Hardware {
             rebuilt = what_becomes(Keeping::Rebuilt),
             carried = what_becomes(Keeping::Carried),
             scratch = what_becomes(Keeping::Scratch),
-            took_us = migration.found.began.elapsed().as_micros() as u64,
+            took_us = migration.began.elapsed().as_micros() as u64,
             "the hardware of another version is taken over: maps were migrated"
         );
         // The old maps serve nobody any more.

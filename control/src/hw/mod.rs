@@ -1,6 +1,7 @@
 //! The hardware: pinned maps, programs and links, behind one value. Only the master makes one of these, and only
 //! through it is anything written.
 
+mod ahead;
 mod counters;
 mod link;
 mod meta;
@@ -13,6 +14,7 @@ mod ring;
 mod sys;
 mod table;
 
+pub use ahead::Ahead;
 pub use link::{Hook, Links};
 pub use meta::MetaMap;
 pub use migrate::Known;
@@ -200,7 +202,7 @@ impl Hardware {
         fdb_size: u32,
         log_level: u8,
         ready: Option<Opened>,
-        known: &Known<'_>,
+        known: &mut Known<'_>,
     ) -> Result<Self, HwError> {
         match dir.present()? {
             pins::Present::Ours => Self::adopt(dir, log_level, ready, known),
@@ -236,7 +238,7 @@ impl Hardware {
         dir: pins::SwitchDir,
         log_level: u8,
         ready: Option<Opened>,
-        known: &Known<'_>,
+        known: &mut Known<'_>,
     ) -> Result<Self, HwError> {
         let layout = dir.layout_dir();
         let opened = match ready {
@@ -259,17 +261,11 @@ impl Hardware {
             programs,
             ..
         } = opened;
-        let same = programs.is_some();
-        let programs = match programs {
-            Some(programs) => programs,
-            None => Programs::load(&layout, &constants)?,
-        };
-        let mut hardware = Self::assemble(dir, meta, fdb, maps, programs, constants, true)?;
-        if !same {
-            hardware.links.swap_all(&mut hardware.programs)?;
-            hardware.meta.set_image(&constants.image());
+        match programs {
+            Some(programs) => Self::assemble(dir, meta, fdb, maps, programs, constants, true),
+            // Others run, of the same schema.
+            None => Self::migrate(dir, log_level, known),
         }
-        Ok(hardware)
     }
 
     fn assemble(

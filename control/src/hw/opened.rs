@@ -76,6 +76,12 @@ impl Opened {
         })
     }
 
+    /// Whether the programs that run are those of this hitlessd.
+    #[must_use]
+    pub fn runs_ours(&self) -> bool {
+        self.programs.is_some()
+    }
+
     /// Whether this is still the hardware of the directory, with the same programs.
     pub(super) fn is_of(&self, dir: &SwitchDir, log_level: u8) -> bool {
         let pin = pins::open(&dir.layout_dir(), name::META);

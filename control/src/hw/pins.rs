@@ -397,7 +397,8 @@ fn read_dir(path: &Path) -> Result<Vec<PathBuf>, HwError> {
         })
 }
 
-fn remove_tree(path: &Path) -> Result<usize, HwError> {
+/// Removes pins, and directories of them; how many there were.
+pub(super) fn remove_tree(path: &Path) -> Result<usize, HwError> {
     let failed = |source| HwError::Io {
         what: format!("remove {}", path.display()),
         source,

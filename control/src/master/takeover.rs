@@ -4,7 +4,7 @@ use super::{
     ControlFrames, Master, PortState, Rollback, enabled, quieten, rules, stp::Speech, wanted_vlans,
 };
 use crate::{
-    hw::{Hardware, Hook, Known, Opened, pins::SwitchDir, shadow_memory},
+    hw::{Ahead, Hardware, Hook, Known, Opened, pins::SwitchDir, shadow_memory},
     netlink::Netlink,
     offload::{self, Choice, Offload},
 };
@@ -60,6 +60,10 @@ pub struct Boot {
     pub dir: SwitchDir,
     /// The hardware, if it was opened ahead of time.
     pub hardware: Option<Opened>,
+    /// Hardware of this version, if that in charge is of another one and this was built ahead of time.
+    pub ahead: Option<Ahead>,
+    /// Says that this module lives, while something takes its time.
+    pub alive: Box<dyn FnMut()>,
     /// The slot of this module.
     pub slot: ModuleSlot,
     /// Level of the data path's debug log.
@@ -83,19 +87,21 @@ impl Master {
     ///
     /// # Errors
     /// If the hardware can not be had; nothing is changed then.
-    pub async fn start(boot: Boot, netlink: Netlink) -> Result<Self> {
+    pub async fn start(mut boot: Boot, netlink: Netlink) -> Result<Self> {
         let config = boot.config;
         let began = Instant::now();
-        let known = Known {
+        let mut known = Known {
             vlans: &boot.vlans,
             fdb: boot.fdb.as_ref(),
+            ahead: boot.ahead.take(),
+            alive: &mut boot.alive,
         };
         let hardware = Hardware::open(
             boot.dir,
             config.fdb.size,
             boot.datapath_log,
             boot.hardware,
-            &known,
+            &mut known,
         )?;
         let opened = began.elapsed();
         let generation = hardware.meta.next_generation();

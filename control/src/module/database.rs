@@ -3,7 +3,7 @@
 use super::records::{SavedStpds, copied, fdb_record, vlan_entry};
 use crate::{
     config_file,
-    hw::{Opened, shadow_memory},
+    hw::{Ahead, Opened, shadow_memory},
     master::Rollback,
 };
 use hitless_common::{PortNo, VlanId, map::vlans::VlanEntry};
@@ -50,6 +50,8 @@ pub struct Memory {
     fdb_buckets: u32,
     /// The hardware, open to be looked at: taking it does not wait for that then.
     pub hardware: Option<Opened>,
+    /// Hardware of this version, if another one's is in charge.
+    pub ahead: Option<Ahead>,
 }
 
 impl Memory {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     backplane::{MAX_WATCHDOG_MS, PeerEvent},
     fault,
-    hw::{HwError, Opened, pins::SwitchDir},
+    hw::{Ahead, HwError, Opened, pins::SwitchDir},
 };
 use anyhow::{Context, Result};
 use hitless_ha::{
@@ -430,13 +430,33 @@ impl<'m> Following<'m> {
     /// Opens the hardware to look at, so that taking it will not wait for that.
     fn open_hardware(&mut self) {
         let switch = self.module.own_config.switch.as_str();
-        match Opened::beside(switch, self.module.datapath_log) {
-            Ok(opened) => self.memory.hardware = Some(opened),
-            Err(HwError::OtherSchema { maps }) => info!(
-                maps = maps.join(" "),
-                "the hardware is of another version: a takeover migrates these maps"
-            ),
-            Err(e) => warn!("the hardware can not be opened ahead of a takeover: {e}"),
+        let log_level = self.module.datapath_log;
+        let slot = self.module.slot.to_string();
+        Ahead::remove_old(switch, &slot);
+        self.memory.ahead = None;
+        let ours = match Opened::beside(switch, log_level) {
+            Ok(opened) => {
+                let ours = opened.runs_ours();
+                self.memory.hardware = Some(opened);
+                ours
+            }
+            Err(HwError::OtherSchema { maps }) => {
+                info!(
+                    maps = maps.join(" "),
+                    "the hardware is of another version: a takeover migrates these maps"
+                );
+                false
+            }
+            Err(e) => {
+                warn!("the hardware can not be opened ahead of a takeover: {e}");
+                true
+            }
+        };
+        if !ours {
+            match Ahead::begin(switch, &slot, log_level) {
+                Ok(ahead) => self.memory.ahead = Some(ahead),
+                Err(e) => warn!("nothing is built ahead of a takeover: {e}"),
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! How fast the master writes the forwarding database: its own code on a pinned and mapped table, without a switch
 //! around it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -33,12 +34,19 @@ pub fn writes(run: &Run, _files: &Path, effort: Effort) -> Result<Table> {
         // Nothing is attached; what can not be removed is swept by the next run.
         let _ = pins::remove(&gone);
     });
+    let (vlans, mut alive) = (BTreeMap::new(), || ());
+    let mut known = Known {
+        vlans: &vlans,
+        fdb: None,
+        ahead: None,
+        alive: &mut alive,
+    };
     let hardware = Hardware::open(
         pins::SwitchDir::lock(&name)?,
         addresses,
         0,
         None,
-        &Known::NOTHING,
+        &mut known,
     )?;
     let cells = cells::Hardware::new(hardware.fdb).map_err(|e| anyhow!("FDB: {e:?}"))?;
     let memory = shadow_memory(hardware.fdb.len()).context("memory for the software copy")?;
