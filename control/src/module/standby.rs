@@ -386,6 +386,8 @@ impl<'m> Following<'m> {
                 {
                     error!(buckets = master.fdb_buckets, "no memory for the FDB: {e}");
                 }
+                // What has to be built takes longer than the transfer.
+                self.open_hardware();
                 self.module.tell_role("standby");
                 info!(
                     master = %master.slot, pid = master.pid, version = master.version,
@@ -400,7 +402,9 @@ impl<'m> Following<'m> {
                 );
             }
             Event::AllReady => {
-                self.open_hardware();
+                if self.memory.hardware.is_none() && self.memory.ahead.is_none() {
+                    self.open_hardware();
+                }
                 info!("Slave MSM initialized for hitless failover operation.");
             }
             Event::Failed {

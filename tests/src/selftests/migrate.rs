@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use serde_json::Value;
 
 use super::failover::rig::{PATIENT, Rig, Shown, await_ready, await_shown, equal};
 use crate::harness::{
@@ -106,7 +105,10 @@ impl State {
     fn of(switch: &Switch) -> Result<Self> {
         let shown = switch.show("ports")?;
         let ports = shown.as_array().context("show ports is an array")?;
-        let counters = ports.iter().flat_map(|port| numbers(&port["counters"]));
+        let names = ["rx_frames", "rx_bytes", "tx_frames", "tx_bytes"];
+        let counters = ports
+            .iter()
+            .flat_map(|port| names.map(|name| port[name].as_u64().unwrap_or_default()));
         Ok(Self {
             counters: counters.collect(),
             links: links(&switch.pins())?,
@@ -119,7 +121,7 @@ impl State {
         let back: Vec<_> = back.filter(|(now, then)| now < then).collect();
         ensure!(back.is_empty(), "counters went back: {back:?}");
         ensure!(
-            self.counters.len() == before.counters.len() && !self.counters.is_empty(),
+            self.counters.len() == before.counters.len() && self.counters.iter().any(|&n| n > 0),
             "other counters than before: {} and {}",
             before.counters.len(),
             self.counters.len()
@@ -131,16 +133,6 @@ impl State {
             self.links
         );
         Ok(())
-    }
-}
-
-/// The numbers in a value, at any depth, in a fixed order.
-fn numbers(value: &Value) -> Vec<u64> {
-    match value {
-        Value::Number(number) => number.as_u64().into_iter().collect(),
-        Value::Array(values) => values.iter().flat_map(numbers).collect(),
-        Value::Object(fields) => fields.values().flat_map(numbers).collect(),
-        _ => Vec::new(),
     }
 }
 
