@@ -9,4 +9,5 @@ pub mod records;
 pub mod rounds;
 pub mod stp;
 pub mod tcp;
+pub mod upgrade;
 pub mod writes;

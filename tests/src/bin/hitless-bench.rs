@@ -10,7 +10,7 @@ use hitless_tests::bench::failover;
 use hitless_tests::bench::l2::{self, Effort};
 use hitless_tests::bench::records::records;
 use hitless_tests::bench::rounds::Table;
-use hitless_tests::bench::stp;
+use hitless_tests::bench::{stp, upgrade};
 use hitless_tests::dataplane::{figures, speed};
 use hitless_tests::harness::cleanup;
 use hitless_tests::harness::run::{self, Run, Scratch};
@@ -24,7 +24,7 @@ struct Options {
     #[arg(value_enum, default_value = "l2")]
     bench: Bench,
     /// Measure only these: unicast, stations, learning, beside, writes, adoption, tcp of `l2`; records, 0, 10k, 100k,
-    /// 1M (addresses) of `failover`
+    /// 1M (addresses) of `failover` and `upgrade`
     #[arg(long, value_name = "TABLE", value_parser = table_names())]
     only: Vec<String>,
     /// Print JSON
@@ -54,6 +54,8 @@ enum Bench {
     Failover,
     /// Spanning tree with 64 domains on 128 ports: CPU while nothing happens, time without a master
     Stp,
+    /// The steps of an upgrade to another version and back, with up to a million addresses
+    Upgrade,
 }
 
 const RECORDS: &str = "records";
@@ -80,6 +82,7 @@ fn main() -> Result<ExitCode> {
         Bench::Path => path(&options),
         Bench::Failover => failover(&options),
         Bench::Stp => stp(&options),
+        Bench::Upgrade => upgrade(&options),
     }
 }
 
@@ -180,6 +183,29 @@ fn stp(options: &Options) -> Result<ExitCode> {
     let files = Scratch::new(&run, "bench")?;
     report.add(stp::stp(&run, files.path(), effort)?);
     report.finish("stp")
+}
+
+fn upgrade(options: &Options) -> Result<ExitCode> {
+    let mut effort = if options.quick {
+        upgrade::Effort::QUICK
+    } else {
+        upgrade::Effort::FULL
+    };
+    if let Some(rounds) = options.rounds {
+        effort.rounds = rounds.max(1);
+    }
+    let mut report = Report::new(options);
+    if !options.json {
+        println!("{}\n", upgrade::MEANING);
+    }
+    for &(name, addresses) in upgrade::SIZES {
+        if report.wants(name) {
+            let run = Run::new()?;
+            let files = Scratch::new(&run, "bench")?;
+            report.add(upgrade::upgrade(&run, files.path(), effort, addresses)?);
+        }
+    }
+    report.finish("upgrade")
 }
 
 /// Tables as they are measured.

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::topology::Node;
 
 /// Where the binaries are in a node of our image; first in its PATH.
-pub(crate) const BINARIES_IN_NODE: &str = "/usr/local/lib/hitless";
+pub const BINARIES_IN_NODE: &str = "/usr/local/lib/hitless";
 
 /// What our image runs when the file gives neither `entrypoint` nor `cmd`.
 const COMMAND: [&str; 4] = [

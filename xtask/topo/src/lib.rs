@@ -45,6 +45,7 @@ mod topology;
 
 pub use enter::{NodeHandle, exec, exit_code};
 pub use error::{Error, Problem, Refusal};
+pub use image::BINARIES_IN_NODE;
 pub use init::init_hook;
 pub use lab::{DownReport, LabInfo, LabStatus, NodeInfo, UpOptions, down, list, up};
 pub use topology::{Bind, End, Healthcheck, Link, Node, Topology, lab_of};

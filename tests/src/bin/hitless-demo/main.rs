@@ -2,6 +2,7 @@
 
 mod single;
 mod stp;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -13,8 +14,8 @@ use hitless_tests::harness::run::{self, Run};
 /// Shows that frames do not depend on the control plane.
 ///
 /// `single` brings up the lab of that name, whose switch has two management modules, sends numbered frames between h1 and
-/// h2 both ways, takes the master away by command, by SIGKILL and by a hang, then both modules at once, and counts. Exit
-/// code 0 only if nothing was lost, doubled or re-ordered.
+/// h2 both ways, takes the master away by command, by SIGKILL and by a hang, then both modules at once, upgrades the switch
+/// to another version and back, and counts. Exit code 0 only if nothing was lost, doubled or re-ordered.
 ///
 /// `stp` brings up the lab `ring`: three switches with spanning tree, each with two modules. It shows the tree,
 /// takes a link of it down and up again, takes masters away, and counts. Exit code 0 only if no frame ever came twice, the

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use hitless_common::Mac;
 use hitless_tests::harness::flow::{Flow, Spec};
+use hitless_tests::harness::images::Edition;
 use hitless_tests::harness::netns::Netns;
 use hitless_tests::harness::report::{PhaseReport, Report};
 use hitless_tests::harness::run::Run;
@@ -17,6 +18,7 @@ use hitless_topo::{NodeHandle, UpOptions};
 use serde_json::Value;
 
 use super::Options;
+use super::upgrade::Image;
 
 const TOPOLOGY: &str = "topologies/single/single.clab.yml";
 const SWITCH: &str = "sw1";
@@ -107,6 +109,20 @@ pub fn show(run: &Run, options: &Options) -> Result<bool> {
             Loss::Operator | Loss::Signal(_) => println!("  {}", master.story),
         }
         gaps.push(Some(node.master_since(began)?));
+        std::thread::sleep(phase);
+    }
+
+    for (title, edition) in [
+        ("hitless upgrade", Edition::Newer),
+        ("and back", Edition::Current),
+    ] {
+        let image = Image::of(run, edition)?;
+        flows.iter_mut().try_for_each(|flow| flow.phase(title))?;
+        let file = image.file.display().to_string();
+        println!("hitless upgrade {file} (to {})", image.version);
+        let said = node.output(&["hitless", "--yes", "upgrade", &file, "--accept-within", "0"])?;
+        said.lines().for_each(|line| println!("  {line}"));
+        gaps.push(Some(node.without_master()?));
         std::thread::sleep(phase);
     }
 
@@ -285,6 +301,14 @@ impl Node {
         let said = self.output(&["sh", "-c", &format!("date +%s%3N; {command}")])?;
         let first = said.lines().next().and_then(|line| line.parse().ok());
         first.with_context(|| format!("no time in {said:?}"))
+    }
+
+    /// Milliseconds without a master at the failover of the last upgrade.
+    fn without_master(&self) -> Result<u64> {
+        let shown = self.show("upgrade")?;
+        let us = shown["upgrade"]["without_master_us"].as_u64();
+        us.map(|us| us.div_ceil(1_000))
+            .with_context(|| format!("no time without a master in {shown}"))
     }
 
     /// Milliseconds from then until a master took requests, by the switch's log.

@@ -115,7 +115,7 @@ fn module_dies(ctx: &Ctx, who: Who, part: Part) -> Result<()> {
         }
         let status = rig.await_status("the end", |status| status.outcome().is_some())?;
         drop(cli);
-        ctx.note(format!(
+        ctx.tell(format!(
             "{who:?} killed in {step}: {:?} {}",
             status.outcome(),
             status.reason()

@@ -92,7 +92,7 @@ fn pairs(ctx: &Ctx, mode: Mode) -> Result<()> {
         rig.others.unharmed().with_context(|| name.clone())?;
         let now = rig.tree()?;
         ensure!(now == tree, "{name}: the tree was {tree} and is {now}");
-        ctx.note(format!("{name}: {}", times(&rig)?));
+        ctx.tell(format!("{name}: {}", times(&rig)?));
         from = to;
     }
     rig.unharmed(&tree)
