@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use hitless_boot::slot::Slot;
 use hitless_ha::fallback::{Fallback, Older, is_older};
+use hitless_ha::state::Reason;
 use hitless_ha::upgrade::{Action, Job, Journal, Limits, Sample, Step, Upgrade};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -385,9 +386,13 @@ fn expect(machine: &Upgrade, module: &Module, primary: &mut Primary) {
         version: image.version.clone(),
     };
     let known = primary.fallback();
-    let closed = matches!(known, Fallback::Closed(..));
-    if is_older(&older.version, hitless_common::VERSION) && !closed && known.older() != Some(&older)
-    {
+    // A module that was taken out in the middle of it is wanted back; what was configured since may be more than it knows.
+    let closed = match known {
+        Fallback::Closed(_, Reason::Hotswap) => !machine.journal().is_under_way(),
+        known => matches!(known, Fallback::Closed(..)),
+    };
+    let is_expected = known.older() == Some(&older) && !matches!(known, Fallback::Closed(..));
+    if is_older(&older.version, hitless_common::VERSION) && !closed && !is_expected {
         primary.set_fallback(Fallback::Planned(older));
     }
 }

@@ -1,11 +1,8 @@
 //! The way forward, and what is common to both ways.
 
 use super::Now;
-use super::journal::{
-    Bank, Direction, FORMAT, Image, Journal, Mode, Outcome, Reboot, Snapshot, Step,
-};
-use super::loss::{losses, measured};
-use super::world::{Job, Observed, Standby};
+use super::journal::{Bank, Direction, FORMAT, Image, Journal, Mode, Outcome, Reboot, Step};
+use super::world::{Observed, Standby};
 use crate::cause::Cause;
 use crate::slot::ModuleSlot;
 use thiserror::Error;
@@ -47,6 +44,8 @@ pub struct Limits {
     pub watch: u64,
     /// After which a module that was told to start again is told once more.
     pub repeat: u64,
+    /// After which a slot whose module says nothing is started again.
+    pub silent: u64,
 }
 
 impl Default for Limits {
@@ -58,6 +57,7 @@ impl Default for Limits {
             verify: 60_000,
             watch: 1_000,
             repeat: 5_000,
+            silent: 15_000,
         }
     }
 }
@@ -248,7 +248,7 @@ impl Upgrade {
             Step::Failover => self.failover(now, observed),
             Step::Verify => self.verify(now, observed),
             Step::StartOther => self.start_other(now, observed),
-            Step::Accept => self.wait_for_acceptance(now, observed),
+            Step::Accept => self.wait_for_acceptance(now),
             Step::StartOld | Step::FailBack | Step::Restore | Step::Done | Step::Unknown => {
                 let step = self.journal.step;
                 self.go_back(
@@ -343,68 +343,6 @@ impl Upgrade {
         }
     }
 
-    fn install(&mut self, now: Now, observed: &Observed) -> Vec<Action> {
-        match &observed.install {
-            Job::Idle => vec![Action::Install],
-            Job::Done => {
-                self.journal.enter(now, Step::StartStandby);
-                Vec::new()
-            }
-            Job::Failed(why) => {
-                self.go_back(now, format!("the image could not be installed: {why}"));
-                Vec::new()
-            }
-            Job::Running if self.journal.in_step_ms(now) > self.limits.install => {
-                let seconds = self.limits.install / 1_000;
-                self.go_back(
-                    now,
-                    format!("the image was not installed within {seconds} s"),
-                );
-                Vec::new()
-            }
-            Job::Running => Vec::new(),
-        }
-    }
-
-    fn start_standby(&mut self, now: Now, observed: &Observed) -> Vec<Action> {
-        let image = self.journal.to.clone();
-        match self.bring_up(now, observed, &image) {
-            Start::Ready => {
-                self.journal.before = Some(snapshot(observed));
-                self.journal.enter(now, Step::Failover);
-                Vec::new()
-            }
-            Start::Do(actions) => actions,
-            Start::Failed(why) => {
-                self.go_back(now, why);
-                Vec::new()
-            }
-        }
-    }
-
-    fn failover(&mut self, now: Now, observed: &Observed) -> Vec<Action> {
-        let slot = observed.master.slot.other();
-        if self.journal.mode == Mode::Conservative
-            && observed.selected.get(&slot) != Some(&self.journal.from.bank)
-        {
-            return vec![Action::Select {
-                slot,
-                bank: self.journal.from.bank,
-            }];
-        }
-        match self.hand_over(now, observed) {
-            Ok(actions) => actions,
-            Err(None) => {
-                self.journal.enter(now, Step::StartStandby);
-                Vec::new()
-            }
-            Err(Some(why)) => {
-                self.go_back(now, why);
-                Vec::new()
-            }
-        }
-    }
-
     /// Hands over to a standby that is ready; without a reason if there is none any more.
     pub(super) fn hand_over(
         &mut self,
@@ -428,94 +366,6 @@ impl Upgrade {
         }
         self.journal.attempts += 1;
         Ok(vec![Action::Failover])
-    }
-
-    fn verify(&mut self, now: Now, observed: &Observed) -> Vec<Action> {
-        let Some(before) = &self.journal.before else {
-            // The failover came before anybody looked.
-            self.go_back(
-                now,
-                "the failover came before the upgrade was ready for it".into(),
-            );
-            return Vec::new();
-        };
-        if let Some(why) = damage(before, observed) {
-            self.go_back(now, why);
-            return Vec::new();
-        }
-        let lost = measured(before, &observed.counters);
-        let mut waiting = Vec::new();
-        if before.span_frames > 0 && observed.counters.frames <= before.frames {
-            waiting.push("no frame was received since the failover".to_owned());
-        }
-        match &observed.standby {
-            None => waiting.push(format!("{} is not there", observed.master.slot.other())),
-            Some(standby) if !standby.ready => {
-                waiting.push(format!(
-                    "{} is not ready: {}",
-                    standby.running.slot, standby.state
-                ));
-            }
-            Some(_) => {}
-        }
-        let watched = self.journal.in_step_ms(now);
-        if waiting.is_empty() && watched >= self.limits.watch {
-            self.journal.lost = lost;
-            match self.journal.mode {
-                Mode::Standard => self.journal.enter(now, Step::StartOther),
-                Mode::Conservative => self.journal.enter(now, Step::Accept),
-            }
-        } else if watched > self.limits.verify {
-            self.go_back(
-                now,
-                format!(
-                    "{} s after the failover {}",
-                    watched / 1_000,
-                    waiting.join(", ")
-                ),
-            );
-        } else {
-            self.wait_for(waiting.join(", "));
-        }
-        Vec::new()
-    }
-
-    fn start_other(&mut self, now: Now, observed: &Observed) -> Vec<Action> {
-        let (slot, bank) = (observed.master.slot, self.journal.to.bank);
-        if observed.selected.get(&slot) != Some(&bank) {
-            return vec![Action::Select { slot, bank }];
-        }
-        if let Some(before) = &self.journal.before
-            && !self.journal.accepted
-        {
-            if let Some(why) = damage(before, observed) {
-                self.go_back(now, why);
-                return Vec::new();
-            }
-            self.journal.lost = measured(before, &observed.counters);
-        }
-        let image = self.journal.to.clone();
-        match self.bring_up(now, observed, &image) {
-            Start::Ready if self.journal.accepted => self.journal.finish(now, Outcome::Accepted),
-            Start::Ready => self.journal.enter(now, Step::Accept),
-            Start::Do(actions) => return actions,
-            Start::Failed(why) => self.go_back(now, why),
-        }
-        Vec::new()
-    }
-
-    fn wait_for_acceptance(&mut self, now: Now, _: &Observed) -> Vec<Action> {
-        let within = u64::from(self.journal.accept_within_s) * 1_000;
-        if within == 0 {
-            // Waits for nobody; it can not fail in this step.
-            let _ = self.accept(now);
-        } else if self.journal.in_step_ms(now) >= within {
-            self.go_back(
-                now,
-                format!("nobody accepted it within {} s", within / 1_000),
-            );
-        }
-        Vec::new()
     }
 
     /// Has the module in the other slot run an image.
@@ -552,6 +402,17 @@ impl Upgrade {
                 image.version
             )),
             None => {
+                // What hangs at its start hears nobody; its boot does.
+                let silent = self.journal.in_step_ms(now) > self.limits.silent;
+                if silent && self.journal.reboot.is_none() {
+                    self.journal.reboot = Some(Reboot {
+                        slot,
+                        pid: None,
+                        boot_ms: now.boot_ms,
+                        times: 1,
+                    });
+                    return Start::Do(vec![Action::Reboot { slot }]);
+                }
                 self.wait_for(format!("{slot} starts"));
                 Start::Do(Vec::new())
             }
@@ -606,51 +467,4 @@ impl Upgrade {
     pub(super) fn wait_for(&mut self, what: String) {
         self.journal.waiting = (!what.is_empty()).then_some(what);
     }
-}
-
-/// What a failover must be measured against.
-fn snapshot(observed: &Observed) -> Snapshot {
-    let (now, then) = (&observed.counters, &observed.minute);
-    let as_snapshot = Snapshot {
-        drops: then.drops.clone(),
-        ..Snapshot::default()
-    };
-    Snapshot {
-        boot_ms: now.boot_ms,
-        span_ms: now.boot_ms.saturating_sub(then.boot_ms),
-        span_frames: now.frames.saturating_sub(then.frames),
-        span_drops: measured(&as_snapshot, now),
-        frames: now.frames,
-        drops: now.drops.clone(),
-        protocols: observed.protocols.clone(),
-    }
-}
-
-/// What a failover has damaged, a sentence; `None`: nothing.
-fn damage(before: &Snapshot, observed: &Observed) -> Option<String> {
-    let lost: Vec<String> = losses(before, &observed.counters)
-        .iter()
-        .map(|loss| {
-            format!(
-                "{} frames {} ({} were to be expected)",
-                loss.frames, loss.reason, loss.expected
-            )
-        })
-        .collect();
-    if !lost.is_empty() {
-        return Some(format!(
-            "frames were dropped since the failover: {}",
-            lost.join(", ")
-        ));
-    }
-    let moved: Vec<String> = before
-        .protocols
-        .iter()
-        .filter(|(what, state)| observed.protocols.get(*what) != Some(state))
-        .map(|(what, state)| match observed.protocols.get(what) {
-            Some(now) => format!("{what} was {state} and is {now}"),
-            None => format!("{what} was {state} and is gone"),
-        })
-        .collect();
-    (!moved.is_empty()).then(|| format!("protocols moved: {}", moved.join(", ")))
 }

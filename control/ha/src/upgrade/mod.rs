@@ -7,6 +7,7 @@
 //! back to the old one.
 
 mod back;
+mod forward;
 mod journal;
 mod loss;
 mod machine;
