@@ -104,6 +104,8 @@ pub struct Receiver {
     current: Option<u64>,
     counts: Counts,
     events: Vec<Event>,
+    /// Whether acknowledgements wait for something else than octets of the master.
+    held: bool,
     dead: Option<LinkError>,
 }
 
@@ -130,6 +132,7 @@ impl Receiver {
             current: None,
             counts: Counts::default(),
             events: Vec::new(),
+            held: false,
             dead: None,
         };
         receiver.link_message(LinkSubtype::Hello, |out| hello.write(out));
@@ -188,6 +191,13 @@ impl Receiver {
     /// The transport took this many octets of [`Receiver::outgoing`].
     pub fn sent(&mut self, octets: usize) {
         self.outbox.sent(octets);
+        self.acknowledge();
+    }
+
+    /// Acknowledges nothing for now, so that this standby does not count as ready: it could not take over at once for
+    /// reasons of its own. Or goes on.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
         self.acknowledge();
     }
 
@@ -388,7 +398,8 @@ impl Receiver {
 
     /// Acknowledges what was applied, if there is room.
     fn acknowledge(&mut self) {
-        if self.closed > self.acked && self.outbox.len() < ACKS && self.dead.is_none() {
+        if self.closed > self.acked && self.outbox.len() < ACKS && self.dead.is_none() && !self.held
+        {
             self.acked = self.closed;
             self.link_message(LinkSubtype::Ack, |_| {});
         }

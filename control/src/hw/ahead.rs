@@ -6,7 +6,6 @@ use super::{
     Constants, HwError, MetaMap, Programs, opened,
     pins::{self, SwitchDir},
 };
-use crate::fault;
 use aya::maps::MapInfo;
 use hitless_common::map::name;
 use std::{
@@ -80,6 +79,12 @@ impl Ahead {
                 warn!("{e}");
             }
         }
+    }
+
+    /// Whether it is built, or can not be.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
     }
 
     /// Waits for it, if need be, and says meanwhile that this module is `alive`.
@@ -182,7 +187,6 @@ impl Outline {
             what: format!("make {}", new.display()),
             source,
         })?;
-        fault::step("1 directory made");
         for map in pins::map_names().filter(|map| !self.changes(map)) {
             let pin = pins::open(old, map)?.pin(new.join(map));
             pin.map_err(|source| HwError::Pin {
@@ -202,7 +206,6 @@ impl Outline {
             }))
         })?;
         pins::check_shapes(new, &[])?;
-        fault::step("2 programs loaded");
         Ok(())
     }
 }

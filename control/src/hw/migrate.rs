@@ -74,9 +74,11 @@ impl Hardware {
         let ahead = known.ahead.take();
         let ahead = ahead.and_then(|ahead| ahead.finish(known.alive));
         let build = || -> Result<Self, HwError> {
+            fault::step("1 begun");
             if !ahead.is_some_and(|ahead| ahead.put(&dir, &found)) {
                 found.lay_out(&old, &new, known.alive)?;
             }
+            fault::step("2 built");
             let meta = MetaMap::new(&pins::open(&new, name::META)?)?;
             meta.carry(&found.meta, found.bytes);
             meta.set_image(&found.constants.image());

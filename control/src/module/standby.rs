@@ -251,6 +251,9 @@ impl<'m> Following<'m> {
                     if let Some(left) = self.exchange()? {
                         return Ok(left);
                     }
+                    if self.memory.ahead.as_ref().is_none_or(Ahead::is_finished) {
+                        self.receiver.hold(false);
+                    }
                     self.write()?;
                     let silent = keepalives.tick();
                     let ms = interval_ms.saturating_mul(keepalives.missed());
@@ -458,7 +461,11 @@ impl<'m> Following<'m> {
         };
         if !ours {
             match Ahead::begin(switch, &slot, log_level) {
-                Ok(ahead) => self.memory.ahead = Some(ahead),
+                Ok(ahead) => {
+                    // A takeover would wait for the kernel's verifier, and a switch with it.
+                    self.receiver.hold(true);
+                    self.memory.ahead = Some(ahead);
+                }
                 Err(e) => warn!("nothing is built ahead of a takeover: {e}"),
             }
         }

@@ -543,3 +543,21 @@ fn a_standby_may_be_barred_before_it_was_transferred_anything_or_in_the_middle()
     assert!(pair.sender.ready() && pair.receiver.ready());
     assert_eq!(pair.database, model);
 }
+
+/// It has everything, and says so only when it could use it.
+#[test]
+fn a_standby_that_holds_back_does_not_count_as_ready() {
+    let model = switch();
+    let mut pair = Pair::new();
+    pair.receiver.hold(true);
+    pair.pump();
+    pair.bulk(&model);
+    assert!(!pair.sender.ready());
+    assert_eq!(pair.database, model);
+    pair.receiver.keepalive();
+    pair.pump();
+    assert!(!pair.sender.ready());
+    pair.receiver.hold(false);
+    pair.pump();
+    assert!(pair.sender.ready());
+}
