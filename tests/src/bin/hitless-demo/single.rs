@@ -318,7 +318,7 @@ impl Node {
         lines
             .find_map(|line| {
                 let at = line["at_unix_ms"].as_u64()?;
-                (line["message"] == "ready" && at >= began).then_some(at - began)
+                at.checked_sub(began).filter(|_| line["message"] == "ready")
             })
             .with_context(|| format!("the log tells of no master since {began}: {log}"))
     }
