@@ -140,6 +140,18 @@ impl Place {
         Ok(shown)
     }
 
+    /// Has the slave in msm-a started again, and waits until the new one is there.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub fn restart_slave(&self) -> Result<()> {
+        let switch = &self.node()?.switch;
+        let before = rig::shown(switch)?.pid("standby")?;
+        self.command("reboot slot msm-a")?;
+        let other = |shown: &Shown| shown.pid("standby").is_ok_and(|pid| pid != before);
+        rig::await_shown(switch, other).map(drop)
+    }
+
     /// Waits until the standby has failed for this reason, in all of its subsystems.
     ///
     /// # Errors

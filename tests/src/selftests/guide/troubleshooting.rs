@@ -66,10 +66,7 @@ fn scenario_1(ctx: &Ctx) -> Result<()> {
     // It is said once, and a module that is started again is as before.
     let said = place.command("configure snmp syscontact nobody")?;
     ensure!(!said.contains("config command"), "{said}");
-    place.command("reboot slot msm-a")?;
-    rig::await_shown(&place.node()?.switch, |shown| {
-        shown.module("standby").is_err()
-    })?;
+    place.restart_slave()?;
     place.failed("config-command")?;
     // "Change the image of the slave to the new software release and reboot the slave."
     place.command("use image secondary slot msm-a")?;
@@ -135,10 +132,7 @@ fn scenario_3(ctx: &Ctx) -> Result<()> {
 fn hotswap(ctx: &Ctx) -> Result<()> {
     let place = Place::new(ctx)?;
     place.upgrade_conservatively()?;
-    place.command("reboot slot msm-a")?;
-    rig::await_shown(&place.node()?.switch, |shown| {
-        shown.module("standby").is_err()
-    })?;
+    place.restart_slave()?;
     place.runs(Slot::B, &place.new, Slot::A, &place.old)?;
     place
         .node()?
