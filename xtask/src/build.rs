@@ -15,13 +15,36 @@ use crate::step::Step;
 pub fn run(repo: &Repo) -> Result<()> {
     let toolchain = ebpf_build::find(&repo.root)?;
     data_path(repo, &toolchain)?;
-    editions(repo)?;
+    for name in EDITIONS {
+        edition(repo, name)?;
+    }
     let mut command = release(repo, "build");
     // xtask itself runs already.
     command.args(["--bins", "--exclude", "xtask"]);
     Step {
         name: "build the switch",
         why: "hitlessd, hitless and the programs of tests, demo and benches",
+        remedy: "Correct what the compiler names and run the task again.",
+        warnings: true,
+    }
+    .run(command)
+}
+
+/// Builds `hitlessd` of this version alone, and before it that of an edition if there is one named.
+///
+/// # Errors
+/// As [`run`].
+pub fn hitlessd(repo: &Repo, of_edition: Option<&str>) -> Result<()> {
+    data_path(repo, &ebpf_build::find(&repo.root)?)?;
+    if let Some(name) = of_edition {
+        edition(repo, name)?;
+    }
+    let mut command = release(repo, "build");
+    // The same packages as in the whole build, for the reason below.
+    command.args(["--exclude", "xtask", "--bin", "hitlessd"]);
+    Step {
+        name: "build hitlessd",
+        why: "the program of the image",
         remedy: "Correct what the compiler names and run the task again.",
         warnings: true,
     }
@@ -48,33 +71,30 @@ fn data_path(repo: &Repo, toolchain: &Toolchain) -> Result<()> {
     Ok(())
 }
 
-/// Builds `hitlessd` once more for each edition, as `target/release/editions/<edition>/hitlessd`. Before this version's,
-/// whose place in `target/release` each takes for a while.
-fn editions(repo: &Repo) -> Result<()> {
-    for edition in EDITIONS {
-        let mut command = release(repo, "build");
-        // The same packages as in the whole build: their dependencies are then the same as well, and built once.
-        command.args(["--exclude", "xtask", "--bin", "hitlessd"]);
-        command.args(["--features", &format!("hitless/edition-{edition}")]);
-        // Half the time of an edition's build is the optimiser's, in the one crate that is not busy at run time.
-        command.args(["--config", "profile.release.package.hitless.opt-level=1"]);
-        Step {
-            name: &format!("build the {edition} edition"),
-            why: "hitlessd as another version of itself, for tests of upgrades",
-            remedy: "Correct what the compiler names and run the task again.",
-            warnings: true,
-        }
-        .run(command)?;
-        let release = repo.release_dir();
-        let place = release.join("editions").join(edition);
-        fs::create_dir_all(&place).with_context(|| format!("make {}", place.display()))?;
-        // Not in the place of a file that runs.
-        let (new, place) = (place.join("hitlessd.new"), place.join("hitlessd"));
-        fs::copy(release.join("hitlessd"), &new)
-            .with_context(|| format!("copy to {}", new.display()))?;
-        fs::rename(&new, &place).with_context(|| format!("rename {}", new.display()))?;
+/// Builds `hitlessd` once more as an edition, `target/release/editions/<edition>/hitlessd`. Before this version's, whose
+/// place in `target/release` it takes for a while.
+fn edition(repo: &Repo, edition: &str) -> Result<()> {
+    let mut command = release(repo, "build");
+    // The same packages as in the whole build: their dependencies are then the same as well, and built once.
+    command.args(["--exclude", "xtask", "--bin", "hitlessd"]);
+    command.args(["--features", &format!("hitless/edition-{edition}")]);
+    // Half the time of an edition's build is the optimiser's, in the one crate that is not busy at run time.
+    command.args(["--config", "profile.release.package.hitless.opt-level=1"]);
+    Step {
+        name: &format!("build the {edition} edition"),
+        why: "hitlessd as another version of itself, for tests of upgrades",
+        remedy: "Correct what the compiler names and run the task again.",
+        warnings: true,
     }
-    Ok(())
+    .run(command)?;
+    let release = repo.release_dir();
+    let place = release.join("editions").join(edition);
+    fs::create_dir_all(&place).with_context(|| format!("make {}", place.display()))?;
+    // Not in the place of a file that runs.
+    let (new, place) = (place.join("hitlessd.new"), place.join("hitlessd"));
+    fs::copy(release.join("hitlessd"), &new)
+        .with_context(|| format!("copy to {}", new.display()))?;
+    fs::rename(&new, &place).with_context(|| format!("rename {}", new.display()))
 }
 
 /// `cargo <verb>` for the whole workspace, optimised, with a data path or not at all.

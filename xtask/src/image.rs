@@ -73,7 +73,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         options.fault.is_none() || options.edition == Some(Edition::Newer),
         "--fault: only the newer edition has faults; give --edition newer"
     );
-    build::run(repo)?;
+    build::hitlessd(repo, options.edition.map(Edition::name))?;
     let release = repo.release_dir();
     let program = match options.edition {
         None => release.join("hitlessd"),

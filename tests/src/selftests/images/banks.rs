@@ -236,7 +236,7 @@ const ACCIDENTS: &[Accident] = &[
     ("holds no program", |_, bank| {
         spoil(bank, |octets| octets[..4096].reverse())
     }),
-    ("has another checksum", |_, bank| {
+    ("have another checksum", |_, bank| {
         spoil(bank, |octets| {
             let manifest = octets.len() - 100;
             octets[manifest] ^= 1;
