@@ -252,7 +252,7 @@ impl<'m> Following<'m> {
                         return Ok(left);
                     }
                     if self.memory.ahead.as_ref().is_none_or(Ahead::is_finished) {
-                        self.receiver.hold(false);
+                        self.receiver.hold(fault::never_ready());
                     }
                     self.write()?;
                     let silent = keepalives.tick();
@@ -344,8 +344,8 @@ impl<'m> Following<'m> {
     }
 
     fn receive(&mut self, octets: usize) -> Result<Option<Left>> {
-        if self.receiver.peer().is_some() && fault::never_ready() {
-            return Ok(None);
+        if fault::never_ready() {
+            self.receiver.hold(true);
         }
         let now = self.module.now_ms();
         let received = self

@@ -29,7 +29,7 @@ pub const CASES: &[Case] = &[
     Case::new(
         "upgrade.never-ready",
         "an image that never becomes ready is gone back from, nothing is lost (seed: 65-68)",
-        |ctx| fault(ctx, "never-ready", &[], ""),
+        |ctx| fault(ctx, "never-ready", &[], "60 s"),
     )
     .timeout(LONG)
     .waits(),
