@@ -196,6 +196,7 @@ pub(super) fn observe(
         selected: selected.into(),
         install: install.clone(),
         takeover,
+        recent: counters.clone(),
         minute: samples.front().cloned().unwrap_or_else(|| counters.clone()),
         counters,
         protocols: protocols(master),

@@ -34,6 +34,8 @@ const BEAT: Duration = Duration::from_millis(20);
 const SLOW_BEAT: Duration = Duration::from_millis(250);
 /// Between two samples of the counters; six of them are the minute that a failover is measured against.
 const SAMPLE_BEAT: Duration = Duration::from_secs(10);
+/// Between two samples of the last seconds.
+const RECENT_MS: u64 = 1_000;
 /// Samples that are kept.
 const SAMPLES: usize = 7;
 /// Until something is tried again that the disk refused.
@@ -87,6 +89,8 @@ pub struct Upgrades {
     /// Whether the journal is still being read.
     loading: bool,
     samples: VecDeque<Sample>,
+    /// Two of the last seconds: the older one is a second old at least.
+    recent: [Sample; 2],
     next: Instant,
 }
 
@@ -112,6 +116,7 @@ impl Upgrades {
             install: Job::Idle,
             work,
             samples: VecDeque::new(),
+            recent: Default::default(),
             next: Instant::now(),
         }
     }
@@ -262,7 +267,7 @@ impl Upgrades {
             return self.later(SAMPLE_BEAT);
         };
         expect(machine, module, primary);
-        let observed = look::observe(
+        let mut observed = look::observe(
             images,
             module,
             primary,
@@ -270,6 +275,13 @@ impl Upgrades {
             &self.install,
             &self.samples,
         );
+        let [older, newer] = &mut self.recent;
+        if observed.counters.boot_ms >= newer.boot_ms + RECENT_MS {
+            *older = std::mem::replace(newer, observed.counters.clone());
+        }
+        if older.boot_ms > 0 {
+            observed.recent = older.clone();
+        }
         let actions = machine.advance(look::now(), &observed);
         let journal = machine.journal().clone();
         if step != Some(journal.step) {

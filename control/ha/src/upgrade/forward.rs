@@ -6,6 +6,9 @@ use super::loss::{losses, measured};
 use super::machine::{Action, Start, Upgrade};
 use super::world::{Job, Observed};
 
+/// So many frames are traffic, and so many that are to be expected are not all missing by chance.
+const CERTAIN: u128 = 20;
+
 impl Upgrade {
     pub(super) fn install(&mut self, now: Now, observed: &Observed) -> Vec<Action> {
         match &observed.install {
@@ -84,7 +87,8 @@ impl Upgrade {
         }
         let lost = measured(before, &observed.counters);
         let mut waiting = Vec::new();
-        if before.span_frames > 0 && observed.counters.frames <= before.frames {
+        let watched = self.journal.in_step_ms(now);
+        if is_missed(before, watched) && observed.counters.frames <= before.frames {
             waiting.push("no frame was received since the failover".to_owned());
         }
         match &observed.standby {
@@ -97,7 +101,6 @@ impl Upgrade {
             }
             Some(_) => {}
         }
-        let watched = self.journal.in_step_ms(now);
         if waiting.is_empty() && watched >= self.limits.watch {
             self.journal.lost = lost;
             match self.journal.mode {
@@ -158,9 +161,16 @@ impl Upgrade {
     }
 }
 
+/// Whether there would certainly have been a frame in so many milliseconds after a failover, by the traffic of the seconds
+/// before it. A switch on which hardly anybody speaks has nothing to show.
+fn is_missed(before: &Snapshot, ms: u64) -> bool {
+    let frames = u128::from(before.recent_frames);
+    frames >= CERTAIN && frames * u128::from(ms) >= CERTAIN * u128::from(before.recent_ms.max(1))
+}
+
 /// What a failover must be measured against.
 fn snapshot(observed: &Observed) -> Snapshot {
-    let (now, then) = (&observed.counters, &observed.minute);
+    let (now, then, recent) = (&observed.counters, &observed.minute, &observed.recent);
     let as_snapshot = Snapshot {
         drops: then.drops.clone(),
         ..Snapshot::default()
@@ -170,6 +180,8 @@ fn snapshot(observed: &Observed) -> Snapshot {
         span_ms: now.boot_ms.saturating_sub(then.boot_ms),
         span_frames: now.frames.saturating_sub(then.frames),
         span_drops: measured(&as_snapshot, now),
+        recent_ms: now.boot_ms.saturating_sub(recent.boot_ms),
+        recent_frames: now.frames.saturating_sub(recent.frames),
         frames: now.frames,
         drops: now.drops.clone(),
         protocols: observed.protocols.clone(),
@@ -203,4 +215,27 @@ fn damage(before: &Snapshot, observed: &Observed) -> Option<String> {
         })
         .collect();
     (!moved.is_empty()).then(|| format!("protocols moved: {}", moved.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_missed_only_where_there_was_traffic() {
+        let before = |recent_ms, recent_frames| Snapshot {
+            recent_ms,
+            recent_frames,
+            // What was sent earlier in that minute says nothing.
+            span_frames: 1_000_000,
+            span_ms: 60_000,
+            ..Snapshot::default()
+        };
+        assert!(is_missed(&before(1_000, 1_000), 20));
+        assert!(!is_missed(&before(1_000, 1_000), 19));
+        assert!(!is_missed(&before(2_000, 0), 60_000));
+        assert!(!is_missed(&before(0, 0), 60_000));
+        assert!(is_missed(&before(1_500, 20), 60_000));
+        assert!(!is_missed(&before(1_500, 19), 60_000), "a few in passing");
+    }
 }

@@ -199,6 +199,12 @@ pub struct Snapshot {
     /// Frames dropped in that time, by reason.
     #[serde(default)]
     pub span_drops: BTreeMap<String, u64>,
+    /// Milliseconds before that, some seconds, over which `recent_frames` were counted.
+    #[serde(default)]
+    pub recent_ms: u64,
+    /// Frames received in that time: whether there was traffic in the end.
+    #[serde(default)]
+    pub recent_frames: u64,
     /// Frames received until then.
     pub frames: u64,
     /// Frames dropped until then, by reason.

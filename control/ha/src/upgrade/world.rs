@@ -98,6 +98,8 @@ pub struct Observed {
     pub counters: Sample,
     /// The oldest counters that are known of the minute before.
     pub minute: Sample,
+    /// The newest counters that are known of before, some seconds old.
+    pub recent: Sample,
     /// State of the protocols, a line for each thing whose change neighbours would notice.
     pub protocols: BTreeMap<String, String>,
 }

@@ -30,6 +30,7 @@ pub const SECTIONS: &[&str] = &[
     "snmp",
     "fdb",
     "msm_failover",
+    "images",
     "vlans",
     "ports",
     "stpds",

@@ -206,6 +206,7 @@ impl Switch {
             takeover: self.takeover.clone(),
             counters: sample(self.tick),
             minute: sample(self.tick.saturating_sub(600)),
+            recent: sample(self.tick.saturating_sub(10)),
             protocols: [("s0 port 1".to_owned(), root.to_owned())].into(),
         }
     }
