@@ -272,13 +272,17 @@ impl<'a> Rig<'a> {
         )
     }
 
-    /// The number of addresses that the master knows.
+    /// The number of addresses that the master knows. It answers this by itself, without a look at its image banks, for
+    /// which a thread would wait for its turn on processors that are busy with traffic.
     ///
     /// # Errors
     /// When no master answers.
     pub fn known(&self) -> Result<u64> {
-        let shown = self.switch().show("switch")?;
-        shown["fdb"]["used"].as_u64().context("fdb.used")
+        let shown = shown(self.switch())?;
+        let subsystems = shown.module("master")?["subsystems"].as_array();
+        let fdb = subsystems.and_then(|all| all.iter().find(|s| s["name"] == "fdb"));
+        fdb.and_then(|fdb| fdb["records"].as_u64())
+            .with_context(|| format!("the records of the master's fdb: {shown}"))
     }
 }
 
