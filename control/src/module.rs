@@ -300,23 +300,10 @@ impl Module {
             ));
         }
         if !sender.ready() && !force {
-            let missing: Vec<String> = sender
-                .states()
-                .iter()
-                .filter(|(_, status)| status.current.state != SubState::Ready)
-                .map(|(subsystem, status)| {
-                    format!(
-                        "{} is {} ({})",
-                        subsystem.name(),
-                        status.current.state,
-                        status.current.reason
-                    )
-                })
-                .collect();
             return refuse(format!(
                 "the standby is not ready: {}; wait until `show msm-failover` says ready, or lose what is missing \
                  with --force",
-                missing.join(", ")
+                sender.states().missing()
             ));
         }
         Ok(Reply::FailoverStarted(FailoverStartedInfo {

@@ -34,9 +34,6 @@ const SELECTED: &str = "selected";
 /// Name of a selection that is being written.
 const NEW_SELECTED: &str = "selected.new";
 
-/// Longest selection that is read, in octets; a longer one is none.
-const MAX_SELECTION: u64 = 64;
-
 /// Octets copied at a time.
 const PIECE: usize = 64 * 1024;
 
@@ -264,7 +261,7 @@ impl Banks {
     #[must_use]
     pub fn selected(&self, slot: Slot) -> (Bank, Option<Unselected>) {
         let file = self.selection(slot);
-        let why = match read_word(&file) {
+        let why = match directory::read_word(&file) {
             Ok(word) => {
                 let word = word.strip_suffix('\n').unwrap_or(&word);
                 match word.parse() {
@@ -420,20 +417,6 @@ impl Banks {
         );
         Ok(blocks.saturating_mul(size))
     }
-}
-
-/// What a small file says. One that is no regular file is refused, so that nothing waits for it.
-fn read_word(file: &Path) -> io::Result<String> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(file)?;
-    if !opened.metadata()?.is_file() {
-        return Err(io::Error::other("is no regular file"));
-    }
-    let mut word = Vec::new();
-    opened.take(MAX_SELECTION).read_to_end(&mut word)?;
-    Ok(String::from_utf8_lossy(&word).into_owned())
 }
 
 /// Makes a directory that may be missing with those above it; each new one is on disk afterwards.

@@ -2,7 +2,7 @@
 //! reading, can lock it, and keep a module from starting.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -14,6 +14,27 @@ pub const PASSAGE: u32 = 0o711;
 
 /// A directory for its owner alone.
 pub const OWN_DIRECTORY: u32 = 0o700;
+
+/// The longest word that [`read_word`] reads, in octets; what is beyond it is left out.
+const LONGEST_WORD: u64 = 64;
+
+/// What a file of one word says, as one that tells which of two banks is selected. One that is no regular file is
+/// refused, so that nothing waits for it.
+///
+/// # Errors
+/// When it is none, or what the kernel says.
+pub fn read_word(file: &Path) -> io::Result<String> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(file)?;
+    if !opened.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut word = Vec::new();
+    opened.take(LONGEST_WORD).read_to_end(&mut word)?;
+    Ok(String::from_utf8_lossy(&word).into_owned())
+}
 
 /// Makes a directory of this mode, whatever the umask is, or gives the one that is there this mode. What is missing
 /// above it is made for all to list.

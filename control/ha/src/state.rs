@@ -273,6 +273,21 @@ impl States {
             && states().any(|state| state == SubState::Ready)
     }
 
+    /// What is not ready, and why, for people: `fdb is xfr (none), …`.
+    #[must_use]
+    pub fn missing(&self) -> String {
+        let missing = self
+            .iter()
+            .map(|(subsystem, status)| (subsystem, status.current));
+        let missing = missing.filter(|(_, current)| current.state != SubState::Ready);
+        let told: Vec<String> = missing
+            .map(|(subsystem, Standing { state, reason })| {
+                format!("{subsystem} is {state} ({reason})")
+            })
+            .collect();
+        told.join(", ")
+    }
+
     /// The subsystems and their standing, in the order of their transfer.
     pub fn iter(&self) -> impl Iterator<Item = (Subsystem, Status)> + '_ {
         Subsystem::CHECKPOINTED.into_iter().zip(self.0)
@@ -330,5 +345,11 @@ mod tests {
         assert!(states.ready());
         states.set(Subsystem::Fdb, SubState::Xfr, Reason::None);
         assert!(!states.ready());
+        assert!(
+            states.missing().ends_with("fdb is xfr (none)"),
+            "{}",
+            states.missing()
+        );
+        assert!(!states.missing().contains("config"));
     }
 }

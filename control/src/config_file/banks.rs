@@ -4,19 +4,15 @@
 //! The primary is the file given with `--config`; the secondary and the selection are beside it, with `.secondary` and
 //! `.selected` at the end of its name.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use hitless_boot::directory;
 use hitless_proto::config::{Config, ConfigBank};
 use tracing::warn;
 
 use super::save::{self, Disk, SaveError, Saved, Storage};
 use super::{ConfigError, load};
-
-/// Longest selection that is read, in bytes; a longer one is none.
-const MAX_SELECTION: u64 = 64;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -51,7 +47,7 @@ impl Banks {
     #[must_use]
     pub fn selected(&self) -> ConfigBank {
         let file = self.selection();
-        let why = match read_word(&file) {
+        let why = match directory::read_word(&file) {
             Ok(word) => match word.trim_end().parse() {
                 Ok(bank) => return bank,
                 Err(e) => format!("{e}"),
@@ -121,20 +117,6 @@ impl Banks {
     pub fn save(&self, config: &Config, bank: ConfigBank) -> Result<Saved, SaveError> {
         save::write(config, &self.file(bank))
     }
-}
-
-/// What a small file says. One that is no regular file is refused, so that nothing waits for it.
-fn read_word(file: &Path) -> io::Result<String> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(file)?;
-    if !opened.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let mut word = Vec::new();
-    opened.take(MAX_SELECTION).read_to_end(&mut word)?;
-    Ok(String::from_utf8_lossy(&word).into_owned())
 }
 
 #[cfg(test)]

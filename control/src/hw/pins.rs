@@ -258,21 +258,30 @@ fn layout_in(directory: &Path) -> PathBuf {
     directory.join(format!("v{LAYOUT}"))
 }
 
+/// What the kernel says of a pinned map.
+fn info_of(dir: &Path, map: &str) -> Result<MapInfo, HwError> {
+    let path = dir.join(map);
+    let why = if path.exists() {
+        match MapInfo::from_pin(&path) {
+            Ok(info) => return Ok(info),
+            Err(e) => format!("it can not be read as a map: {e}"),
+        }
+    } else {
+        "the map is missing".into()
+    };
+    Err(HwError::Foreign { path, why })
+}
+
 /// Checks that a directory holds META as far as every version has it.
 ///
 /// # Errors
 /// [`HwError::Foreign`] says what is wrong with it.
 pub fn check_meta(dir: &Path) -> Result<MapInfo, HwError> {
-    let path = dir.join(name::META);
-    let foreign = |why: String| HwError::Foreign {
-        path: path.clone(),
+    let info = info_of(dir, name::META)?;
+    let foreign = |why| HwError::Foreign {
+        path: dir.join(name::META),
         why,
     };
-    if !path.exists() {
-        return Err(foreign("the map is missing".into()));
-    }
-    let info = MapInfo::from_pin(&path)
-        .map_err(|e| foreign(format!("it can not be read as a map: {e}")))?;
     let found = (info.map_type().ok(), info.key_size(), info.max_entries());
     if found != (Some(MapType::Array), 4, 1) || info.value_size() < size_of::<Meta>() as u32 {
         return Err(foreign(format!(
@@ -290,16 +299,11 @@ pub fn check_meta(dir: &Path) -> Result<MapInfo, HwError> {
 /// [`HwError::Foreign`] names the first map that is missing or different.
 pub fn check_shapes(dir: &Path, others: &[&str]) -> Result<(), HwError> {
     for shape in SHAPES.iter().filter(|s| !others.contains(&s.name)) {
-        let path = dir.join(shape.name);
-        let foreign = |why: String| HwError::Foreign {
-            path: path.clone(),
+        let info = info_of(dir, shape.name)?;
+        let foreign = |why| HwError::Foreign {
+            path: dir.join(shape.name),
             why,
         };
-        if !path.exists() {
-            return Err(foreign("the map is missing".into()));
-        }
-        let info = MapInfo::from_pin(&path)
-            .map_err(|e| foreign(format!("it can not be read as a map: {e}")))?;
         let kind = info.map_type().map_err(|e| foreign(e.to_string()))?;
         if kind != shape.kind {
             return Err(foreign(format!(

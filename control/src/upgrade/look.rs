@@ -8,7 +8,6 @@ use hitless_boot::slot::Slot;
 use hitless_boot::status::Status;
 use hitless_common::DropReason;
 use hitless_ha::slot::ModuleSlot;
-use hitless_ha::state::SubState;
 use hitless_ha::upgrade::{Bank, Job, Now, Observed, Running, Sample, Standby, Takeover};
 use hitless_proto::config::PortSelection;
 
@@ -77,20 +76,6 @@ pub(super) fn standby(module: &Module, primary: &Primary) -> Option<Standby> {
     if status.daemon != Some(peer.pid) {
         return None;
     }
-    let missing = sender
-        .states()
-        .iter()
-        .filter(|(_, status)| status.current.state != SubState::Ready);
-    let missing: Vec<String> = missing
-        .map(|(subsystem, status)| {
-            format!(
-                "{} is {} ({})",
-                subsystem.name(),
-                status.current.state,
-                status.current.reason
-            )
-        })
-        .collect();
     Some(Standby {
         running: Running {
             slot: peer.slot,
@@ -99,7 +84,7 @@ pub(super) fn standby(module: &Module, primary: &Primary) -> Option<Standby> {
             pid: peer.pid,
         },
         ready: sender.ready(),
-        state: missing.join(", "),
+        state: sender.states().missing(),
     })
 }
 
