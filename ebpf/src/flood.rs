@@ -57,8 +57,12 @@ pub fn copies(skb: *mut __sk_buff, set: &PortSet, form: Form, mut pending: u16) 
     pending
 }
 
+/// As [`copies`], of one word of the set. Its name is left as it is, which makes it global for the verifier: verified once
+/// by itself, not anew at each call with all that is known there. The programs load in a tenth of the time.
+// SAFETY: nothing else in the object has this name.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn copies_of_word(
+extern "C" fn copies_of_word(
     skb: *mut __sk_buff,
     mut ports: u64,
     base: u16,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use aya::Pod;
 use aya::maps::{Array, Map, MapData};
+use aya::programs::ProgramInfo;
 use aya::programs::links::{FdLink, PinnedLink};
 use hitless_common::map::fdb::{FdbBucket, FdbKey};
 use hitless_common::map::meta::{LAYOUT, Meta};
@@ -68,6 +69,18 @@ impl Pinned {
     /// When there is none, or its values are of another size.
     pub fn array<V: Pod>(&self, name: &str) -> Result<Array<MapData, V>> {
         Array::try_from(Map::Array(self.map(name)?)).with_context(|| format!("map {name}"))
+    }
+
+    /// How many instructions the kernel followed to verify each program, if it tells.
+    ///
+    /// # Errors
+    /// When a program is missing.
+    pub fn verified(&self) -> Result<[(&'static str, Option<u32>); 2]> {
+        let verified = |pin| {
+            let info = ProgramInfo::from_pin(self.dir.join(pin)).context(pin)?;
+            anyhow::Ok((pin, info.verified_instruction_count()))
+        };
+        Ok([verified("prog_tc")?, verified("prog_xdp")?])
     }
 
     /// META.

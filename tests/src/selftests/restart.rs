@@ -80,12 +80,21 @@ pub const CASES: &[Case] = &[
         epoch,
     )
     .timeout(LONG),
+    Case::new(
+        "restart.programs-load-fast",
+        "the kernel verifies the programs in few steps: a new image's are loaded soon, however busy the machine is",
+        programs_load_fast,
+    ),
 ];
 
 const LONG: Duration = Duration::from_secs(180);
 
 /// Frames of each flow in each phase at full rate.
 const MANY: u64 = 50_000;
+
+/// The most instructions that the verifier may follow for a program. With a million it refuses, and half of that took a
+/// second, or a minute where a flood of frames left it a tenth of a processor.
+const MOST_VERIFIED: u32 = 100_000;
 
 /// The ageing time of [`epoch`]: the lowest that a configuration can have.
 const AGEING: u64 = 10;
@@ -312,5 +321,17 @@ fn epoch(ctx: &Ctx) -> Result<()> {
         pinned.meta()?.epoch > stopped,
         "the epoch stands still with a master"
     );
+    Ok(())
+}
+
+fn programs_load_fast(ctx: &Ctx) -> Result<()> {
+    let lab = Lab::new(ctx, "sw", Mode::Mixed, &PORTS, REST)?;
+    for (program, verified) in Pinned::of(&lab.switch).verified()? {
+        let verified = verified.context("the kernel does not tell (before 5.16)")?;
+        ensure!(
+            (1..MOST_VERIFIED).contains(&verified),
+            "{program} costs the verifier {verified} instructions"
+        );
+    }
     Ok(())
 }
