@@ -6,6 +6,7 @@ use std::{
     io,
     mem::MaybeUninit,
     os::fd::{AsRawFd, OwnedFd},
+    sync::Arc,
 };
 
 const ETHTOOL_GSET: u32 = 0x01;
@@ -64,8 +65,34 @@ pub struct LinkMode {
 
 /// One device of the current thread's network namespace.
 pub struct Ethtool {
-    socket: OwnedFd,
+    socket: Way,
     device: String,
+}
+
+/// The way to the devices of the current thread's network namespace.
+#[derive(Clone)]
+pub struct Way(Arc<OwnedFd>);
+
+impl Way {
+    /// A new one.
+    ///
+    /// # Errors
+    /// If there is no socket to be had.
+    pub fn open() -> io::Result<Self> {
+        // Any socket will do. Bound to nothing it costs little: a new master asks for all of its ports.
+        let (family, kind) = (AddressFamily::Inet, SockType::Datagram);
+        let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
+        Ok(Self(Arc::new(socket)))
+    }
+
+    /// To a device by name.
+    #[must_use]
+    pub fn to(&self, device: &str) -> Ethtool {
+        Ethtool {
+            socket: self.clone(),
+            device: device.into(),
+        }
+    }
 }
 
 impl Ethtool {
@@ -74,12 +101,7 @@ impl Ethtool {
     /// # Errors
     /// If there is no socket to be had.
     pub fn new(device: &str) -> io::Result<Self> {
-        // Any socket will do. Bound to nothing it costs little: a new master asks for each of its ports.
-        let (family, kind) = (AddressFamily::Inet, SockType::Datagram);
-        Ok(Self {
-            socket: socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?,
-            device: device.into(),
-        })
+        Way::open().map(|way| way.to(device))
     }
 
     /// The driver's name.
@@ -180,8 +202,13 @@ impl Ethtool {
         }
         request.ifr_ifru.ifru_data = data;
         // SAFETY: `data` points to a structure of the size that its command asks for, alive across the call.
-        let result =
-            unsafe { libc::ioctl(self.socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) };
+        let result = unsafe {
+            libc::ioctl(
+                self.socket.0.as_raw_fd(),
+                libc::SIOCETHTOOL,
+                &raw mut request,
+            )
+        };
         if result < 0 {
             Err(io::Error::last_os_error())
         } else {

@@ -13,6 +13,7 @@ pub mod disk;
 pub mod ethtool;
 pub mod fault;
 pub mod grammar;
+pub mod heap;
 pub mod hw;
 pub mod images;
 pub mod logbook;

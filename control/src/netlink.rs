@@ -1,6 +1,6 @@
 //! Interfaces by rtnetlink: which there are, and every change of them.
 
-use crate::ethtool::Ethtool;
+use crate::ethtool::Way;
 use anyhow::{Context, Result};
 use futures_util::{StreamExt, TryStreamExt};
 use hitless_common::Mac;
@@ -108,8 +108,9 @@ impl Netlink {
         let mut links = request
             .set_filter_mask(AddressFamily::Unspec, sparing)
             .execute();
+        let way = Way::open().ok();
         while let Some(message) = links.try_next().await.context("list the interfaces")? {
-            found.extend(device(&message));
+            found.extend(device(&message, way.as_ref()));
         }
         Ok(found)
     }
@@ -180,7 +181,7 @@ impl Netlink {
 fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<LinkChange> {
     match message.payload {
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
-            device(&link).map(LinkChange::Present)
+            device(&link, Way::open().ok().as_ref()).map(LinkChange::Present)
         }
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
             Some(LinkChange::Gone {
@@ -192,7 +193,8 @@ fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<LinkChange> {
     }
 }
 
-fn device(message: &LinkMessage) -> Option<Device> {
+/// What a message says of a device, and the device itself of its link by this way.
+fn device(message: &LinkMessage, way: Option<&Way>) -> Option<Device> {
     let mut name = None;
     let mut mac = Mac::ZERO;
     let mut mtu = 0;
@@ -222,7 +224,7 @@ fn device(message: &LinkMessage) -> Option<Device> {
     let link_up = flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
     // What changes speed or duplex takes the link down for a moment: a message comes when it is up again.
     let mode = if link_up {
-        Ethtool::new(&name).and_then(|e| e.link_mode()).ok()
+        way.and_then(|way| way.to(&name).link_mode().ok())
     } else {
         None
     };

@@ -7,7 +7,7 @@ use hitless::{
     backplane::{Backplane, EXIT_REBOOT},
     because::because,
     config_file::{self, banks::Banks},
-    fault,
+    fault, heap,
     hw::preflight,
     logbook::{Events, Logbook},
     master::Master,
@@ -112,6 +112,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     fault::at_start();
+    heap::keep_freed();
     let logbook = Logbook::new(arguments.slot);
     if let Err(e) = start_log(&arguments, &logbook) {
         eprintln!("hitlessd: {e:#}");

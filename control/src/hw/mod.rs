@@ -277,16 +277,23 @@ impl Hardware {
         constants: Constants,
         adopted: bool,
     ) -> Result<Self, HwError> {
+        let layout = dir.layout_dir();
+        let (vlans, links) = std::thread::scope(|scope| {
+            // Most of what there is to read: with many ports the links take as long.
+            let vlans = scope.spawn(|| Table::adopt(name::VLANS, maps.vlans));
+            let links = Links::adopt(&layout);
+            (vlans.join(), links)
+        });
         Ok(Self {
             meta,
             fdb: fdb.leak_buckets(),
             ports: PortTable::adopt(maps.ports)?,
             egress: Table::adopt(name::EGRESS, maps.egress)?,
-            vlans: Table::adopt(name::VLANS, maps.vlans)?,
+            vlans: vlans.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
             limiters: LimiterTable::adopt(maps.limiters)?,
             counters: CounterMap::new(maps.counters)?,
             xdp_tx: RedirectTable::adopt(maps.xdp_tx)?,
-            links: Links::adopt(&dir.layout_dir())?,
+            links: links?,
             programs,
             adopted,
             fdb_buckets: constants.fdb_buckets,

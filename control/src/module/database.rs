@@ -2,7 +2,7 @@
 
 use super::records::{SavedStpds, copied, fdb_record, vlan_entry};
 use crate::{
-    config_file,
+    config_file, heap,
     hw::{Ahead, Opened, shadow_memory},
     master::Rollback,
 };
@@ -23,6 +23,12 @@ use hitless_proto::{
 };
 use std::{collections::BTreeMap, path::Path};
 use tracing::error;
+
+/// Octets that a new master allocates, whatever it takes over.
+const ROOM: usize = 2 << 20;
+
+/// Octets that it allocates for each bridge and port of spanning tree: state, what it sends, and what it looks up.
+const ROOM_OF_STP: usize = 768;
 
 /// The records, by subsystem.
 #[derive(Default)]
@@ -52,6 +58,8 @@ pub struct Memory {
     pub hardware: Option<Opened>,
     /// Hardware of this version, if another one's is in charge.
     pub ahead: Option<Ahead>,
+    /// Octets that were made ready for a takeover.
+    room: usize,
 }
 
 impl Memory {
@@ -66,6 +74,15 @@ impl Memory {
             self.fdb_buckets = buckets;
         }
         Ok(())
+    }
+
+    /// Has the memory ready that a takeover would allocate now.
+    pub fn make_room(&mut self) {
+        let room = ROOM + self.stp.len() * ROOM_OF_STP;
+        if room > self.room {
+            heap::have_ready(room);
+            self.room = room;
+        }
     }
 
     /// The running configuration of the master, once it is known.

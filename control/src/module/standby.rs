@@ -255,6 +255,7 @@ impl<'m> Following<'m> {
                         self.receiver.hold(fault::never_ready());
                     }
                     self.write()?;
+                    self.memory.make_room();
                     let silent = keepalives.tick();
                     let ms = interval_ms.saturating_mul(keepalives.missed());
                     // One that is busy with its start may take longer to introduce itself.
@@ -408,6 +409,7 @@ impl<'m> Following<'m> {
                 if self.memory.hardware.is_none() && self.memory.ahead.is_none() {
                     self.open_hardware();
                 }
+                self.memory.make_room();
                 info!("Slave MSM initialized for hitless failover operation.");
             }
             Event::Failed {

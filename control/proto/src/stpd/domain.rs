@@ -99,13 +99,14 @@ pub struct Domain {
 }
 
 impl Domain {
-    /// A domain with this bridge, all of which is to be saved.
+    /// A domain with this bridge, all of which is to be saved. What was `saved` before only lends its memory.
     pub(super) fn new(
         name: StpdName,
         config: &StpdConfig,
         bridge: Bridge,
         members: &BTreeMap<PortNo, Member>,
         epoch: Epoch,
+        saved: Vec<SavedPort>,
     ) -> Self {
         let mut domain = Self {
             name,
@@ -115,7 +116,7 @@ impl Domain {
             turn: 0,
             clock: epoch,
             saved_bridge: SavedBridge::of(bridge.state(), epoch),
-            saved_ports: Vec::new(),
+            saved_ports: saved,
             bridge_is_dirty: true,
             dirty: PortSet::EMPTY,
             gone: Vec::new(),
@@ -180,13 +181,23 @@ impl Domain {
             pending.changed(self.name);
         }
         self.config = config.clone();
+        self.set_voices(members);
+        self.follow_members(mac, members, pending)
+    }
+
+    /// Follows the parameters and links of bridge and ports, as [`Domain::follow`] does.
+    pub(super) fn follow_members(
+        &mut self,
+        mac: Mac,
+        members: &BTreeMap<PortNo, Member>,
+        pending: &mut Pending,
+    ) -> Result<(), InputError> {
         let mut result = Ok(());
         let mut note = |done: Result<(), InputError>| {
             if result.is_ok() {
                 result = done;
             }
         };
-        self.set_voices(members);
         let left: Vec<_> = self
             .numbers()
             .filter(|p| !members.contains_key(p))
@@ -200,7 +211,7 @@ impl Domain {
             self.gone.push(port);
             pending.reopened(self.name);
         }
-        let bridge = config.bridge(mac);
+        let bridge = self.config.bridge(mac);
         let before = self.bridge.state().config;
         // Costs have to be in the range of the method at any time: the wider one first, or last.
         let first = bridge.cost_method.max() >= before.cost_method.max();
@@ -304,6 +315,12 @@ impl Domain {
         debug_assert_eq!(done, Ok(()), "{input:?}");
     }
 
+    /// What follows from the beginning of its bridge, with all of which it began saved.
+    pub(super) fn begin(&mut self, output: Output, pending: &mut Pending) {
+        self.pass_on(output, pending);
+        pending.changed(self.name);
+    }
+
     /// Passes on what a step asks for, and saves what it did.
     fn take(&mut self, output: Output, pending: &mut Pending) {
         self.pass_on(output, pending);
@@ -311,7 +328,7 @@ impl Domain {
     }
 
     /// Passes on what a bridge asks for.
-    pub(super) fn pass_on(&mut self, output: Output, pending: &mut Pending) {
+    fn pass_on(&mut self, output: Output, pending: &mut Pending) {
         for flush in output.flush {
             pending.flush(self.name, flush);
         }
@@ -465,7 +482,10 @@ impl Domain {
     fn save_all(&mut self) {
         self.bridge_is_dirty = true;
         self.saved_bridge = self.saved_bridge();
-        self.saved_ports = self.bridge.ports().iter().map(|p| self.save(p)).collect();
+        let mut ports = std::mem::take(&mut self.saved_ports);
+        ports.clear();
+        ports.extend(self.bridge.ports().iter().map(|port| self.save(port)));
+        self.saved_ports = ports;
         self.dirty = self.numbers().collect();
     }
 

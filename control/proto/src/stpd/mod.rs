@@ -24,7 +24,7 @@ pub use work::{FlushJob, OutFrame, Work};
 pub use crate::switch::Overlay;
 
 use crate::config::{Config, StpdConfig, StpdName};
-use crate::stp::{Bridge, Input, InputError, Link, Output};
+use crate::stp::{Bridge, Input, InputError, Link};
 use crate::time::Epoch;
 use carriers::Carriers;
 use domain::{Member, Plan};
@@ -289,7 +289,6 @@ impl Stpds {
                 self.end(&name);
             }
         }
-        self.carriers = plan.carriers;
         let mut result = Ok(());
         for (name, (stpd, members)) in plan.domains {
             let followed = match self.domains.get_mut(&name) {
@@ -300,9 +299,15 @@ impl Stpds {
                 result = Err((name, error));
             }
         }
+        self.know(plan.carriers);
+        result
+    }
+
+    /// What is looked up of all domains together, when they follow a configuration.
+    fn know(&mut self, carriers: Carriers) {
+        self.carriers = carriers;
         self.index_vlans();
         self.forget_gone_ports();
-        result
     }
 
     /// A domain that was enabled.
@@ -315,17 +320,15 @@ impl Stpds {
         let ports = members.iter().map(|(&port, m)| (port, m.config, m.link));
         let ports: Vec<_> = ports.collect();
         let (bridge, output) = Bridge::with_ports(stpd.bridge(self.mac), &ports)?;
-        let domain = Domain::new(name, stpd, bridge, members, self.epoch);
-        self.run(domain, output);
+        let mut domain = Domain::new(name, stpd, bridge, members, self.epoch, Vec::new());
+        domain.begin(output, &mut self.pending);
+        self.run(domain);
         Ok(())
     }
 
-    /// A domain runs from now on, and this is what follows.
-    fn run(&mut self, mut domain: Domain, output: Output) {
+    /// A domain that has begun runs from now on.
+    fn run(&mut self, mut domain: Domain) {
         domain.set_turn(self.free_turn());
-        // It began with everything saved.
-        domain.pass_on(output, &mut self.pending);
-        self.pending.changed(*domain.name());
         self.domains.insert(*domain.name(), domain);
     }
 

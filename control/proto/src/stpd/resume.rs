@@ -1,6 +1,7 @@
 //! Another process goes on with the domains of a switch.
 
 use super::domain::{Domain, Member, Plan};
+use super::work::Pending;
 use super::{PortFacts, Stpds};
 use crate::config::{Config, StpdConfig, StpdName};
 use crate::stp::{Bridge, Checkpoint, InputError, Opening, PortState, SavedBridge, SavedPort};
@@ -60,36 +61,50 @@ impl Stpds {
             let saved = saved.remove(&name);
             left.extend(saved.map(|saved| (name, *stpd, members, saved)));
         }
-        let resume = |(name, stpd, members, saved): Left<'_>| {
+        let resume = |(name, stpd, members, saved): Left<'_>, pending: &mut Pending| {
             let checkpoint = checkpoint(&saved, stpd, mac, members, epoch);
             let real = real(config, stpd, &checkpoint, hardware);
             // What can not be resumed begins anew below.
             let (bridge, output) = Bridge::resume(checkpoint, &real).ok()?;
-            let domain = Domain::new(name, stpd, bridge, members, epoch);
-            Some((domain, output))
+            let mut domain = Domain::new(name, stpd, bridge, members, epoch, saved.ports);
+            domain.begin(output, pending);
+            let followed = domain.follow_members(mac, members, pending);
+            Some((domain, followed))
+        };
+        let resume_all = |left: Vec<Left<'_>>| {
+            let mut pending = Pending::default();
+            let resumed = left.into_iter();
+            let resumed: Vec<_> = resumed.filter_map(|d| resume(d, &mut pending)).collect();
+            (resumed, pending)
         };
         // One domain is not concerned with another, and a takeover waits: half of many are left to another processor.
         let others = match left.len() {
             ..MANY => Vec::new(),
             all => left.split_off(all / 2),
         };
-        let resumed: Vec<_> = thread::scope(|scope| {
-            let helper = (!others.is_empty())
-                .then(|| scope.spawn(|| others.into_iter().filter_map(resume).collect::<Vec<_>>()));
-            let mut resumed: Vec<_> = left.into_iter().filter_map(resume).collect();
+        let parts = thread::scope(|scope| {
+            let helper = (!others.is_empty()).then(|| scope.spawn(|| resume_all(others)));
+            let own = resume_all(left);
             // It panics where this thread would; then those domains begin anew.
-            resumed.extend(
-                helper
-                    .into_iter()
-                    .flat_map(|h| h.join().unwrap_or_default()),
-            );
-            resumed
+            let others = helper.map(|helper| helper.join().unwrap_or_default());
+            [own, others.unwrap_or_default()]
         });
-        for (domain, output) in resumed {
-            stpds.run(domain, output);
+        let mut result = Ok(());
+        for (resumed, pending) in parts {
+            stpds.pending.add(pending);
+            for (domain, followed) in resumed {
+                result = result.and(followed.map_err(|error| (*domain.name(), error)));
+                stpds.run(domain);
+            }
         }
-        let followed = stpds.follow(plan);
-        (stpds, followed)
+        for (&name, (stpd, members)) in &plan.domains {
+            if !stpds.domains.contains_key(&name) {
+                let begun = stpds.begin(name, stpd, members);
+                result = result.and(begun.map_err(|error| (name, error)));
+            }
+        }
+        stpds.know(plan.carriers);
+        (stpds, result)
     }
 }
 

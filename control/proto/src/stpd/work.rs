@@ -62,6 +62,19 @@ impl Pending {
             && self.events.is_empty()
     }
 
+    /// Adds other work, of other domains.
+    pub fn add(&mut self, other: Self) {
+        self.changed.extend(other.changed);
+        self.flush.extend(other.flush);
+        self.sync |= other.sync;
+        self.events.extend(other.events);
+        if self.frames.is_empty() {
+            self.frames = other.frames;
+        } else {
+            self.frames.extend(other.frames);
+        }
+    }
+
     /// The overlay of a domain changed.
     pub fn changed(&mut self, stpd: StpdName) {
         self.changed.insert(stpd);
