@@ -109,6 +109,18 @@ impl Maker {
         self.make(&edition.program()?, &edition.told()?, more)
     }
 
+    /// An image of an edition that tells something else of itself: `change` is given what the program tells.
+    ///
+    /// # Errors
+    /// As [`Maker::edition`].
+    pub fn telling(
+        &self,
+        edition: Edition,
+        change: impl FnOnce(&str) -> String,
+    ) -> Result<PathBuf> {
+        self.make(&edition.program()?, &change(&edition.told()?), &[])
+    }
+
     /// An image of any program for this machine, with this version.
     ///
     /// # Errors
@@ -174,6 +186,18 @@ pub fn spoil(file: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
     // A program that runs can not be written to, but replaced.
     fs::remove_file(file)?;
     fs::write(file, octets).with_context(|| file.display().to_string())
+}
+
+/// Makes a copy of a small program for a machine that this one is not.
+///
+/// # Errors
+/// When a file can not be read or written.
+pub fn foreign_program(at: &Path) -> Result<()> {
+    fs::copy("/bin/true", at).with_context(|| at.display().to_string())?;
+    // `e_machine` of RISC-V.
+    spoil(at, |octets| {
+        octets[18..20].copy_from_slice(&243u16.to_le_bytes())
+    })
 }
 
 /// First argument of a program that is to install images until it is killed.

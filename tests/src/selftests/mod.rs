@@ -94,6 +94,7 @@ pub const ALL: &[&[Case]] = &[
     stp::commands::CASES,
     stp::saved::CASES,
     upgrade::pairs::CASES,
+    upgrade::ring::CASES,
     upgrade::rules::CASES,
     upgrade::faults::CASES,
     upgrade::kills::CASES,

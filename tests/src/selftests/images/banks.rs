@@ -14,7 +14,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use crate::harness::{
-    images::{Maker, put, spoil},
+    images::{Maker, foreign_program, put, spoil},
     ktap::{Case, Ctx},
     process::Process,
     puppet::{Puppet, Stage},
@@ -266,10 +266,7 @@ const ACCIDENTS: &[Accident] = &[
 /// A whole image for a machine that this one is not.
 fn foreign(place: &Place<'_>, bank: &Path) -> Result<()> {
     let program = place.ctx.files().join("foreign");
-    fs::copy("/bin/true", &program)?;
-    spoil(&program, |octets| {
-        octets[18..20].copy_from_slice(&243u16.to_le_bytes())
-    })?;
+    foreign_program(&program)?;
     let image = place.maker.program(&program, "0.5.0")?;
     fs::remove_file(bank)?;
     fs::copy(image, bank)?;

@@ -9,7 +9,7 @@ use hitless_boot::slot::Slot;
 
 use crate::harness::{
     chassis::Chassis,
-    images::{Edition, Maker, spoil},
+    images::{Edition, Maker, foreign_program, spoil},
     ktap::{Case, Ctx},
     netns::Netns,
     switch::Switch,
@@ -141,10 +141,7 @@ fn trust(ctx: &Ctx) -> Result<()> {
     spoil(&damaged, |octets| octets[100_000] ^= 4)?;
     place.refuses(&damaged, &["is damaged", "SHA-256"])?;
     let program = ctx.files().join("program");
-    fs::copy("/bin/true", &program)?;
-    spoil(&program, |octets| {
-        octets[18..20].copy_from_slice(&243u16.to_le_bytes())
-    })?;
+    foreign_program(&program)?;
     let machine = unsigned.program(&program, "1.0.0")?;
     place.refuses(&machine, &["is for another machine", "243"])?;
     place.refuses(&ctx.files().join("nothing"), &["nothing", "No such file"])?;

@@ -1,14 +1,18 @@
-//! Deaths of everybody at every step.
+//! Deaths of everybody at every step, and what an upgrade makes of each.
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
+use super::desk::{Desk, Status, unix_ms};
 use super::rig::Rig;
-use crate::harness::chassis::Part;
+use crate::harness::chassis::{Part, Slot};
 use crate::harness::images::Edition;
 use crate::harness::ktap::{Case, Ctx};
+use crate::harness::switch::DEADLINE;
+use crate::harness::wait::wait_for;
 use crate::selftests::lab::Mode;
 
 const LONG: Duration = Duration::from_secs(500);
@@ -23,25 +27,27 @@ pub const CASES: &[Case] = &[
     .timeout(LONG),
     Case::new(
         "upgrade.standby-dies",
-        "the standby is killed at each step of an upgrade: it ends with one version in both slots, nothing is lost",
-        |ctx| module_dies(ctx, Who::Standby, Part::Daemon),
+        "the standby is killed at each step of an upgrade: it goes on and is accepted, nothing is lost",
+        |ctx| dies(ctx, Victim::Standby, Part::Daemon),
     )
     .timeout(LONG),
     Case::new(
         "upgrade.master-dies",
-        "the master is killed at each step of an upgrade: it ends with one version in both slots",
-        |ctx| module_dies(ctx, Who::Master, Part::Daemon),
+        "the master is killed at each step of an upgrade: before the failover it goes on, after it the old version comes \
+         back; one version in both slots, nothing is lost",
+        |ctx| dies(ctx, Victim::Master, Part::Daemon),
     )
     .timeout(LONG),
     Case::new(
         "upgrade.boot-dies",
-        "the boot ROM of the standby is killed and started again at each step of an upgrade, likewise",
-        |ctx| module_dies(ctx, Who::Standby, Part::Boot),
+        "the boot ROM of the standby is killed at each step of an upgrade: it goes on and is accepted, nothing is lost",
+        |ctx| dies(ctx, Victim::Standby, Part::Boot),
     )
     .timeout(LONG),
 ];
 
-/// Steps of an upgrade that last long enough to be seen.
+/// Steps that last long enough to be hit. A failover is over in milliseconds; deaths during one are tested without an
+/// upgrade.
 const STEPS: [&str; 5] = [
     "install",
     "start-standby",
@@ -50,25 +56,21 @@ const STEPS: [&str; 5] = [
     "accept",
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
-    Master,
-    Standby,
-}
-
+/// In the last step nobody follows the upgrade any more.
 fn cli_dies(ctx: &Ctx) -> Result<()> {
     let mut rig = Rig::new(ctx, Mode::Tc)?;
     let tree = rig.tree()?;
-    let (mut here, mut there) = (Edition::Current, Edition::Newer);
-    for step in STEPS {
-        let image = rig.image(there, &[])?;
+    for step in &STEPS[..STEPS.len() - 1] {
+        let image = rig.image(Edition::Newer, &[])?;
         let cli = rig.begin(&image, &["accept-within", "10m"])?;
-        // Whatever is the next step when it is looked at.
-        rig.await_status(step, |status| {
-            status.step() == step || status.step() == "accept"
-        })?;
-        let _ = cli.signal(Signal::SIGKILL);
-        drop(cli);
+        rig.await_step(step)?;
+        let at = unix_ms();
+        cli.signal(Signal::SIGKILL)?;
+        let ended = cli.wait(DEADLINE)?;
+        ensure!(
+            ended.signal() == Some(Signal::SIGKILL as i32),
+            "{step}: the command line had ended with {ended}"
+        );
         let followed = rig
             .switch()
             .hitless()?
@@ -81,54 +83,156 @@ fn cli_dies(ctx: &Ctx) -> Result<()> {
             String::from_utf8_lossy(&followed.stderr)
         );
         rig.switch().cli(&["upgrade", "accept"])?;
-        rig.await_outcome("accepted", "")?;
-        rig.runs(there).with_context(|| step.to_owned())?;
-        std::mem::swap(&mut here, &mut there);
+        let status = rig.await_outcome("accepted", "")?;
+        status.was_in(step, at)?;
+        rig.runs(Edition::Newer).with_context(|| step.to_string())?;
+        return_from(&mut rig)?;
     }
     rig.unharmed(&tree)
 }
 
-fn module_dies(ctx: &Ctx, who: Who, part: Part) -> Result<()> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victim {
+    Master,
+    Standby,
+}
+
+/// What an upgrade promises for a death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Promise {
+    /// It goes on.
+    GoesOn,
+    /// The old version comes back, for this reason.
+    ComesBack(&'static str),
+    /// One of the two, for one of these reasons.
+    Either([&'static str; 2]),
+}
+
+fn promise(victim: Victim, step: &str) -> Promise {
+    match (victim, step) {
+        // A standby is only waited for.
+        (Victim::Standby, _) => Promise::GoesOn,
+        // The standby, of the old version, takes over and does the step again.
+        (Victim::Master, "install") => Promise::GoesOn,
+        // The standby has just begun to run the new version. Both slots start then, and whichever module is first becomes
+        // master: the old version, which does the step again, or the new one, which was not ready to take over, or was
+        // before the upgrade saw that.
+        (Victim::Master, "start-standby") => Promise::Either([
+            "was not hitless",
+            "came before the upgrade was ready for it",
+        ]),
+        // It is the new version that died.
+        (Victim::Master, _) => Promise::ComesBack("was lost"),
+    }
+}
+
+fn dies(ctx: &Ctx, victim: Victim, part: Part) -> Result<()> {
     let mut rig = Rig::new(ctx, Mode::Tc)?;
-    let (mut here, mut there) = (Edition::Current, Edition::Newer);
+    let mut tree = rig.tree()?;
     for step in STEPS {
         rig.others.phase(step)?;
-        let image = rig.image(there, &[])?;
-        let cli = rig.begin(&image, &["accept-within", "15s"])?;
-        rig.await_status(step, |status| {
-            status.step() == step || status.step() == "accept"
-        })?;
-        let master = rig.chassis.master().with_context(|| step.to_owned())?;
-        let slot = match who {
-            Who::Master => master,
-            Who::Standby => master.other(),
-        };
-        // It may be between two lives.
-        let _ = rig.chassis.signal(slot, part, Signal::SIGKILL);
-        let status = rig
-            .await_status("accept or an end", |status| {
-                status.outcome().is_some() || status.step() == "accept"
-            })
-            .with_context(|| format!("{who:?} killed in {step}"))?;
-        if status.step() == "accept" {
-            let _ = rig.switch().cli(&["upgrade", "accept"]);
-        }
-        let status = rig.await_status("the end", |status| status.outcome().is_some())?;
+        let image = rig.image(Edition::Newer, &[])?;
+        let cli = rig.begin(&image, &["accept-within", "10m"])?;
+        rig.await_step(step)?;
+        let (slot, at) = strike(&rig, victim, part, step).with_context(|| step.to_owned())?;
+        let promise = promise(victim, step);
+        let status = end(&rig, promise)
+            .with_context(|| format!("{part:?} of the {victim:?} killed in {step}"))?;
         drop(cli);
+        status.was_in(step, at)?;
+        let gone_back = status.outcome() == Some("rolled-back");
+        let edition = if gone_back {
+            Edition::Current
+        } else {
+            Edition::Newer
+        };
+        rig.runs(edition).with_context(|| step.to_owned())?;
         ctx.tell(format!(
-            "{who:?} killed in {step}: {:?} {}",
-            status.outcome(),
+            "{part:?} of the {victim:?} in {} killed in {step}: {edition:?} {}",
+            slot.name(),
             status.reason()
         ));
-        match status.outcome() {
-            Some("accepted") => {
-                rig.runs(there).with_context(|| step.to_owned())?;
-                std::mem::swap(&mut here, &mut there);
-            }
-            Some("rolled-back") => rig.runs(here).with_context(|| step.to_owned())?,
-            _ => anyhow::bail!("{step}: {status}\n{}", rig.log()),
+        if !gone_back {
+            return_from(&mut rig)?;
+        }
+        rig.others.unharmed().with_context(|| step.to_owned())?;
+        let now = rig.tree()?;
+        if matches!(promise, Promise::Either(_)) {
+            // Without a standby spanning tree began anew.
+            tree = now;
+        } else {
+            ensure!(now == tree, "{step}: the tree was {tree} and is {now}");
         }
     }
-    rig.others.unharmed()?;
-    rig.others.finish()
+    rig.unharmed(&tree)
+}
+
+/// Kills the process in this step; its slot and when.
+fn strike(rig: &Rig<'_>, victim: Victim, part: Part, step: &str) -> Result<(Slot, u64)> {
+    let master = rig.chassis.master()?;
+    let slot = match victim {
+        Victim::Master => master,
+        Victim::Standby => master.other(),
+    };
+    let starts = match victim {
+        Victim::Standby => ["start-standby", "start-other"].contains(&step),
+        Victim::Master => step == "start-standby",
+    };
+    if starts {
+        // Not the life that is ended anyway, nor beside it.
+        let journal = rig.journal()?.context("no journal")?;
+        wait_for("the life with the new image", DEADLINE, || {
+            let module = rig.chassis.module(master.other())?;
+            let is_new = module.bank.as_deref() == journal.0["to"]["bank"].as_str();
+            Ok((is_new && module.daemon.is_some()).then_some(()))
+        })?;
+    }
+    let said = rig.switch().log()?.len();
+    let at = unix_ms();
+    let pid = rig.chassis.signal(slot, part, Signal::SIGKILL)?;
+    // Whoever was dead before is not told to have been killed.
+    let tells = |line: &str| match part {
+        Part::Boot => line.contains(&format!("{} is out (signal: 9", slot.name())),
+        Part::Daemon => line.contains(&format!("ended: signal {pid} ")),
+    };
+    wait_for("the death to be told", DEADLINE, || {
+        let log = rig.switch().log()?;
+        let told = log.get(said..).is_some_and(|log| log.lines().any(tells));
+        Ok(told.then_some(()))
+    })
+    .with_context(|| rig.log())?;
+    Ok((slot, at))
+}
+
+/// Waits for what was promised, and accepts it where it goes on.
+fn end(rig: &Rig<'_>, promise: Promise) -> Result<Status> {
+    let stands = |status: &Status| status.outcome().is_some() || status.step() == "accept";
+    let waits_for_us = |status: &Status| status.outcome().is_none();
+    match promise {
+        Promise::ComesBack(why) => rig.await_outcome("rolled-back", why),
+        Promise::Either(reasons) => {
+            let status = rig.await_status("acceptance or an end", stands)?;
+            if waits_for_us(&status) {
+                rig.switch().cli(&["upgrade", "accept"])?;
+                return rig.await_outcome("accepted", "");
+            }
+            let status = rig.await_outcome("rolled-back", "")?;
+            let reason = status.reason();
+            ensure!(reasons.iter().any(|why| reason.contains(why)), "{status}");
+            Ok(status)
+        }
+        Promise::GoesOn => {
+            let status = rig.await_status("acceptance or an end", stands)?;
+            ensure!(waits_for_us(&status), "{status}\n{}", rig.log());
+            rig.switch().cli(&["upgrade", "accept"])?;
+            rig.await_outcome("accepted", "")
+        }
+    }
+}
+
+/// Back to the version that each upgrade begins with.
+fn return_from(rig: &mut Rig<'_>) -> Result<()> {
+    rig.switch().cli(&["--yes", "rollback"])?;
+    rig.await_outcome("rolled-back", "by command")?;
+    rig.runs(Edition::Current)
 }

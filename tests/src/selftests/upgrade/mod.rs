@@ -1,7 +1,9 @@
 //! Upgrades by one command, under numbered traffic.
 
+pub mod desk;
 pub mod faults;
 pub mod kills;
 pub mod pairs;
 pub mod rig;
+pub mod ring;
 pub mod rules;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::desk::Desk;
 use super::rig::Rig;
 use crate::harness::images::Edition;
 use crate::harness::ktap::{Case, Ctx};

@@ -1,13 +1,17 @@
 //! What is in the way of an upgrade, what a dry run changes, and how long is waited for acceptance.
 
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
+use super::desk::Desk;
 use super::rig::Rig;
-use crate::harness::images::{Edition, spoil};
+use crate::harness::images::{Edition, foreign_program, spoil};
 use crate::harness::ktap::{Case, Ctx};
+use crate::harness::process::output;
 use crate::selftests::lab::Mode;
 
 const LONG: Duration = Duration::from_secs(240);
@@ -22,9 +26,15 @@ pub const CASES: &[Case] = &[
     .timeout(LONG),
     Case::new(
         "upgrade.refused",
-        "what is in the way of an upgrade is named: unsaved configuration, no signature, a truncated image, a standby that is \
-         not there; nothing is changed",
+        "what is in the way of an upgrade is named: unsaved configuration, no signature, no file; nothing is changed",
         refused,
+    )
+    .timeout(LONG),
+    Case::new(
+        "upgrade.bad-images",
+        "an image that is damaged, for another machine, of another protocol or layout, or that takes over from later versions \
+         only is refused with the reason, and nothing is changed",
+        bad_images,
     )
     .timeout(LONG),
     Case::new(
@@ -95,15 +105,109 @@ fn refused(ctx: &Ctx) -> Result<()> {
         .cli(&["configure", "image", "unsigned", "allow"])?;
     rig.switch().cli(&["save"])?;
     rig.is_refused(&["upgrade", "/nonexistent.image"], "/nonexistent.image")?;
-    let bad = rig.image(Edition::Newer, &[])?;
-    spoil(&bad, |octets| octets.truncate(octets.len() - 1))?;
-    rig.is_refused(&["upgrade", &bad.display().to_string()], "image")?;
-    let flipped = rig.image(Edition::Newer, &[])?;
-    spoil(&flipped, |octets| octets[4_096] ^= 1)?;
-    rig.is_refused(&["upgrade", &flipped.display().to_string()], "image")?;
-    fs::remove_file(&bad)?;
     let status = rig.status()?;
     ensure!(status.0.is_null(), "{status}");
+    rig.unharmed(&tree)
+}
+
+/// What is done to an image of another version, and what is said of it.
+fn bad_ones(rig: &Rig<'_>) -> Result<Vec<(PathBuf, Vec<String>)>> {
+    let newer = Edition::Newer.version()?;
+    let current = Edition::Current.version()?;
+    let spoiled = |change: fn(&mut Vec<u8>)| -> Result<PathBuf> {
+        let image = rig.image(Edition::Newer, &[])?;
+        spoil(&image, change)?;
+        Ok(image)
+    };
+    let telling = |key: &str, value: &str| {
+        let line = |line: &str| match line.split_once(' ') {
+            Some((found, _)) if found == key => format!("{key} {value}\n"),
+            _ => format!("{line}\n"),
+        };
+        rig.maker()
+            .telling(Edition::Newer, |told| told.lines().map(line).collect())
+    };
+    let program = rig.ctx().files().join("foreign");
+    foreign_program(&program)?;
+    let can_not = "the upgrade can not be hitless";
+    let known = |key: &str| -> Result<String> {
+        let told = output(Command::new(Edition::Current.program()?).arg("--manifest"))?;
+        let found = told
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+        found
+            .map(str::to_owned)
+            .with_context(|| format!("no {key}"))
+    };
+    let (protocol, layout) = (known("protocol")?, known("layout")?);
+    let found: Vec<(PathBuf, Vec<&str>)> = vec![
+        (spoiled(|o| o.truncate(o.len() - 1))?, vec!["has no footer"]),
+        (spoiled(|o| o.truncate(o.len() / 2))?, vec!["has no footer"]),
+        (spoiled(|o| o.truncate(0))?, vec!["has no footer"]),
+        (
+            spoiled(|o| o[4_096] ^= 1)?,
+            vec!["is damaged: the program's SHA-256 is"],
+        ),
+        (
+            spoiled(|o| {
+                let manifest = o.len() - 100;
+                o[manifest] ^= 1;
+            })?,
+            vec!["have another checksum than the footer tells"],
+        ),
+        (
+            rig.maker().program(&program, &newer)?,
+            vec!["is for another machine: ", "machine 243"],
+        ),
+        (
+            telling("arch", "riscv64")?,
+            vec!["is for another machine: ", "riscv64"],
+        ),
+        (
+            telling("lowest-compatible", &newer)?,
+            vec![
+                can_not,
+                "lowest-compatible: ",
+                "and later, not from ",
+                &current,
+            ],
+        ),
+        (
+            telling("protocol", "999")?,
+            vec![can_not, "protocol: ", "version 999", &protocol],
+        ),
+        (
+            telling("layout", "999")?,
+            vec![can_not, "layout: ", "layout 999", &layout],
+        ),
+        (
+            rig.maker().program(Path::new("/bin/true"), &newer)?,
+            vec!["description: "],
+        ),
+    ];
+    let owned = |says: Vec<&str>| says.into_iter().map(str::to_owned).collect();
+    let found = found.into_iter();
+    Ok(found.map(|(file, says)| (file, owned(says))).collect())
+}
+
+fn bad_images(ctx: &Ctx) -> Result<()> {
+    let mut rig = Rig::new(ctx, Mode::Tc)?;
+    let tree = rig.tree()?;
+    // So that there is something that could be changed.
+    let kept = rig.maker().program(Path::new("/bin/true"), "0.1.0")?;
+    let kept = kept.display().to_string();
+    rig.switch()
+        .cli(&["download", "image", &kept, "secondary"])?;
+    let before = rig.standing()?;
+    for (file, says) in bad_ones(&rig)? {
+        let file = file.display().to_string();
+        for says in says {
+            rig.is_refused(&["upgrade", &file], &says)?;
+        }
+        let after = rig.standing()?;
+        ensure!(before == after, "{file}: {before:?} became {after:?}");
+        fs::remove_file(&file)?;
+    }
     rig.unharmed(&tree)
 }
 
