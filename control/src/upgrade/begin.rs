@@ -6,6 +6,7 @@ use hitless_ha::fallback::Fallback;
 use hitless_ha::upgrade::{Journal, Mode, NotNow, Upgrade};
 use tracing::info;
 
+use super::files::Reserve;
 use super::prepare::{self, Asked, Prepared};
 use super::{Done, Turn, Upgrades, limits, look, tell};
 use crate::images::store::Images;
@@ -222,7 +223,7 @@ impl Upgrades {
     }
 }
 
-/// Whether the old image is still where it was.
+/// Whether the old image is still where it was, and there is room for the way back.
 fn is_there(journal: &Journal, images: &Images) -> Result<(), String> {
     // Before the installation is through, there is nothing that could be missing.
     if !journal.is_over() {
@@ -242,5 +243,5 @@ fn is_there(journal: &Journal, images: &Images) -> Result<(), String> {
             ));
         }
     }
-    Ok(())
+    Reserve::in_directory(images.banks.directory()).hold()
 }

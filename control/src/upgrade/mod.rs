@@ -14,7 +14,7 @@ use std::time::Duration;
 use hitless_boot::slot::Slot;
 use hitless_ha::fallback::{Fallback, Older, is_older};
 use hitless_ha::state::Reason;
-use hitless_ha::upgrade::{Action, Job, Journal, Limits, Sample, Step, Upgrade};
+use hitless_ha::upgrade::{Action, Image, Job, Journal, Limits, Sample, Step, Upgrade};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
@@ -25,7 +25,7 @@ use crate::master::Master;
 use crate::module::{Module, primary::Primary};
 use crate::northbound::api::{ApiError, ErrorKind, Request, Response};
 use crate::northbound::server::Asker;
-use files::JournalFile;
+use files::{JournalFile, Reserve, Unread};
 use prepare::Prepared;
 
 /// Between two looks at a step that is under way.
@@ -64,8 +64,10 @@ enum Woken {
 enum Done {
     /// The journal was read.
     Loaded(Result<Option<Box<Journal>>, String>),
-    /// The journal was written, and banks were selected; what else is to be done.
-    Written(Vec<Action>),
+    /// The journal is lost, and why; the image that this master runs.
+    Lost(String, Result<Image, String>),
+    /// Banks were selected, and the journal was written, unless it says why not; what else is to be done.
+    Written(Vec<Action>, Option<String>),
     /// That failed.
     NotWritten(String),
     /// The image that runs is in a bank.
@@ -83,6 +85,8 @@ pub struct Upgrades {
     machine: Option<Upgrade>,
     /// The journal as it is on disk.
     written: Option<Journal>,
+    /// Why it is not there, as it was told last.
+    unwritten: Option<String>,
     store: Option<Store>,
     install: Job,
     work: JoinSet<Done>,
@@ -103,8 +107,13 @@ impl Upgrades {
             .as_ref()
             .map(|images| JournalFile::in_directory(images.banks.directory()));
         let mut work = JoinSet::new();
-        if let Some(file) = file.clone() {
-            work.spawn_blocking(move || Done::Loaded(file.read().map(|found| found.map(Box::new))));
+        if let Some((file, images)) = file.clone().zip(images.clone()) {
+            let bank = look::master_runs(module).bank;
+            work.spawn_blocking(move || match file.read() {
+                Ok(found) => Done::Loaded(Ok(found.map(Box::new))),
+                Err(Unread::Disk(why)) => Done::Loaded(Err(why)),
+                Err(Unread::Lost(why)) => Done::Lost(why, prepare::from_image(&images, bank, None)),
+            });
         }
         Self {
             store: images.clone().map(Store::new),
@@ -113,6 +122,7 @@ impl Upgrades {
             file,
             machine: None,
             written: None,
+            unwritten: None,
             install: Job::Idle,
             work,
             samples: VecDeque::new(),
@@ -225,12 +235,46 @@ impl Upgrades {
                     Err(why) => error!("{why}; an upgrade that was under way stays where it is"),
                 }
             }
-            Done::Written(actions) => return self.act(actions, module, master),
+            Done::Lost(why, own) => {
+                self.loading = false;
+                match (own, &self.images) {
+                    (Ok(own), Some(images)) => {
+                        let why = format!(
+                            "{why}; how far it was is not known, so {} of the master came into both slots",
+                            own.version
+                        );
+                        error!("{why}");
+                        let observed = look::observe(
+                            images,
+                            module,
+                            primary,
+                            master,
+                            &self.install,
+                            &self.samples,
+                        );
+                        let upgrade = Upgrade::lost(look::now(), own, &observed, why);
+                        self.machine = Some(upgrade.with_limits(limits()));
+                    }
+                    (Err(own), _) => {
+                        error!("{why}; an upgrade that was under way stays where it is: {own}");
+                    }
+                    (Ok(_), None) => {}
+                }
+            }
+            Done::Written(actions, unwritten) => {
+                let is_written = unwritten.is_none();
+                self.complain(unwritten);
+                let turn = self.act(actions, module, master);
+                if !is_written {
+                    self.later(RETRY);
+                }
+                return turn;
+            }
             Done::NotWritten(why) => {
-                error!("{why}");
                 if let Some(machine) = &mut self.machine {
                     machine.give_up(look::now(), &why);
                 }
+                self.complain(Some(why));
                 self.later(RETRY);
             }
             Done::Preserved(Ok(install)) => {
@@ -254,6 +298,19 @@ impl Upgrades {
         Turn::GoOn
     }
 
+    /// Tells why the journal or a selection is not on disk, once; it will be tried again.
+    fn complain(&mut self, unwritten: Option<String>) {
+        if unwritten.is_some() {
+            self.written = None;
+        }
+        if unwritten != self.unwritten {
+            if let Some(why) = &unwritten {
+                error!("{why}");
+            }
+            self.unwritten = unwritten;
+        }
+    }
+
     /// Looks at the switch and lets the machine decide.
     fn beat(&mut self, module: &Module, primary: &mut Primary, master: &mut Master) {
         let step = self.journal().map(|journal| journal.step);
@@ -263,6 +320,12 @@ impl Upgrades {
             .zip(self.machine.as_mut())
             .filter(|(_, m)| !m.journal().is_over())
         else {
+            // The disk may take by now what it refused before.
+            if let Some(journal) = self.journal().cloned()
+                && self.written.as_ref() != Some(&journal)
+            {
+                self.write(journal, Vec::new());
+            }
             self.sample(master);
             return self.later(SAMPLE_BEAT);
         };
@@ -307,20 +370,10 @@ impl Upgrades {
         let changed = self.written.as_ref() != Some(&journal);
         self.written = Some(journal.clone());
         self.work.spawn_blocking(move || {
-            if changed && let Err(why) = file.write(&journal) {
-                return Done::NotWritten(why);
+            match files::write_down(&file, &images.banks, &journal, changed, &actions) {
+                Ok(unwritten) => Done::Written(actions, unwritten),
+                Err(why) => Done::NotWritten(why),
             }
-            for action in &actions {
-                if let Action::Select { slot, bank } = action {
-                    let selected = images
-                        .banks
-                        .select(look::boot_slot(*slot), look::boot_bank(*bank));
-                    if let Err(e) = selected {
-                        return Done::NotWritten(e.to_string());
-                    }
-                }
-            }
-            Done::Written(actions)
         });
     }
 
@@ -350,6 +403,7 @@ impl Upgrades {
         let trust = trust(master);
         self.work.spawn_blocking(move || {
             let install = trust.and_then(|trust| {
+                Reserve::in_directory(images.banks.directory()).hold()?;
                 if journal.from.factory {
                     files::preserve(&images.banks, look::boot_bank(journal.from.bank))?;
                 }

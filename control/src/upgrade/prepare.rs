@@ -7,7 +7,8 @@ use hitless_boot::image::{self, hex};
 use hitless_ha::compat::{self, InUse, Verdict};
 use hitless_ha::describe::Description;
 use hitless_ha::schema::Subsystem;
-use hitless_ha::upgrade::{Bank, Direction, Image, Mode};
+use hitless_ha::slot::ModuleSlot;
+use hitless_ha::upgrade::{Bank, Direction, Image, Mode, Running};
 use hitless_proto::config::SlaveConfig;
 
 use super::files;
@@ -44,6 +45,7 @@ pub(super) struct Known {
     checks: Vec<UpgradeCheck>,
     in_use: InUse,
     bank: Option<Bank>,
+    standby: Option<Running>,
     trust: Result<Trust, String>,
 }
 
@@ -79,6 +81,7 @@ pub(super) fn look(
         checks,
         in_use: in_use(master),
         bank: look::master_runs(module).bank,
+        standby: look::standby(module, primary).map(|standby| standby.running),
         trust: super::trust(master),
     }
 }
@@ -101,19 +104,31 @@ fn modules(module: &Module, primary: &Primary) -> Result<String, String> {
             standby.state
         ));
     }
-    if (&standby.running.version, standby.running.bank) != (&own.version, own.bank) {
-        let from =
-            |bank: Option<Bank>| bank.map_or("no bank".into(), |bank| format!("bank {bank}"));
+    // A program from no bank may be the one in a bank all the same; that is looked at on the disk.
+    let banks = standby.running.bank.zip(own.bank);
+    let differ = banks.is_some_and(|(standby, own)| standby != own);
+    if standby.running.version != own.version || differ {
         return Err(format!(
-            "{} runs {} of {} and {other} runs {} of {}; have both run one image first: `use image`, then `reboot slot {other}`",
-            own.slot,
-            own.version,
-            from(own.bank),
-            standby.running.version,
-            from(standby.running.bank)
+            "{} and {}; {}",
+            told(&own),
+            told(&standby.running),
+            one_image(other)
         ));
     }
     Ok(format!("both run {}, {other} is ready", own.version))
+}
+
+/// What a module runs, a clause.
+fn told(running: &Running) -> String {
+    let bank = running
+        .bank
+        .map_or("no bank".into(), |bank| format!("bank {bank}"));
+    format!("{} runs {} of {bank}", running.slot, running.version)
+}
+
+/// What helps.
+fn one_image(other: ModuleSlot) -> String {
+    format!("have both run one image first: `use image`, then `reboot slot {other}`")
 }
 
 fn configuration(master: &Master) -> Result<String, String> {
@@ -188,9 +203,10 @@ pub(super) fn prepare(asked: Asked, known: Known, images: &Images) -> Prepared {
         mut checks,
         in_use,
         bank,
+        standby,
         trust,
     } = known;
-    let from = from_image(images, bank);
+    let from = from_image(images, bank, standby.as_ref());
     let own = UpgradeImage {
         version: hitless_common::VERSION.into(),
         git: from
@@ -265,15 +281,32 @@ pub(super) fn prepare(asked: Asked, known: Known, images: &Images) -> Prepared {
 }
 
 /// The image that runs, with the bank that it is in, or will be.
-fn from_image(images: &Images, bank: Option<Bank>) -> Result<Image, String> {
+pub(super) fn from_image(
+    images: &Images,
+    own: Option<Bank>,
+    standby: Option<&Running>,
+) -> Result<Image, String> {
     let version = hitless_common::VERSION.to_owned();
-    let Some(bank) = bank else {
+    let sha256 = files::own_sha256()?;
+    // The first upgrade keeps the program in a bank, from which a module comes that was started again since.
+    if let Some(standby) = standby.filter(|standby| standby.bank != own) {
+        let program = format!("/proc/{}/exe", standby.pid);
+        if files::sha256_of(Path::new(&program))? != sha256 {
+            return Err(format!(
+                "{}, which is another program than the master's; {}",
+                told(standby),
+                one_image(standby.slot)
+            ));
+        }
+    }
+    let of_standby = standby.map_or(own, |standby| standby.bank);
+    let (Some(bank), Some(_)) = (own, of_standby) else {
         return Ok(Image {
             version,
-            bank: Bank::Primary,
+            bank: own.or(of_standby).unwrap_or(Bank::Primary),
             factory: true,
             git: String::new(),
-            sha256: files::own_sha256()?,
+            sha256,
         });
     };
     let mut found = None;
@@ -282,21 +315,19 @@ fn from_image(images: &Images, bank: Option<Bank>) -> Result<Image, String> {
             .banks
             .inspect(slot, look::boot_bank(bank))
             .map_err(|e| e.to_string())?;
-        let sha256 = hex(manifest.sha256());
-        if sha256 != files::own_sha256()? {
+        if hex(manifest.sha256()) != sha256 {
             return Err(format!(
                 "bank {bank} of {slot} holds another image than the one that runs, which could not be gone back to; \
                  download that again"
             ));
         }
-        found = Some((manifest.git().to_owned(), sha256));
+        found = Some(manifest.git().to_owned());
     }
-    let (git, sha256) = found.unwrap_or_default();
     Ok(Image {
         version,
         bank,
         factory: false,
-        git,
+        git: found.unwrap_or_default(),
         sha256,
     })
 }

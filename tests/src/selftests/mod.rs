@@ -96,6 +96,7 @@ pub const ALL: &[&[Case]] = &[
     upgrade::pairs::CASES,
     upgrade::ring::CASES,
     upgrade::rules::CASES,
+    upgrade::disk::CASES,
     upgrade::faults::CASES,
     upgrade::kills::CASES,
 ];

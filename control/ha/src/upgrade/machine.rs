@@ -146,6 +146,27 @@ impl Upgrade {
         }
     }
 
+    /// One whose journal was lost, so that nobody knows how far it was, or where it went. The image of whoever is master
+    /// now stays, and the other module follows it.
+    #[must_use]
+    pub fn lost(now: Now, own: Image, observed: &Observed, why: String) -> Self {
+        let mut upgrade = Self::new(
+            now,
+            String::new(),
+            Mode::Standard,
+            own.clone(),
+            own,
+            0,
+            observed,
+        );
+        let journal = &mut upgrade.journal;
+        journal.direction = Direction::Back;
+        journal.reason = Some(why);
+        journal.steps.clear();
+        journal.enter(now, Step::Restore);
+        upgrade
+    }
+
     /// With other limits.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {

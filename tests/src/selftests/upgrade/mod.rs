@@ -1,6 +1,7 @@
 //! Upgrades by one command, under numbered traffic.
 
 pub mod desk;
+pub mod disk;
 pub mod faults;
 pub mod kills;
 pub mod pairs;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::switch::image;
 use super::*;
 
 #[test]
@@ -46,6 +47,38 @@ fn nonsense_is_an_error() {
     for text in ["", "{}", "[]", "{\"format\": 1}", "\u{0}"] {
         let error = Journal::parse(text.as_bytes()).unwrap_err();
         assert!(error.to_string().contains("is not understood"), "{error}");
+    }
+}
+
+#[test]
+fn a_journal_that_is_lost_with_its_master_at_any_moment_ends_with_one_image_in_both_slots() {
+    for mode in [Mode::Standard, Mode::Conservative] {
+        for when in 0..70 {
+            let mut switch = Switch::new(Quality::Good);
+            switch.begin(mode, 3_000);
+            switch.run(when);
+            if let Some(master) = switch.master() {
+                switch.kill(master);
+            }
+            switch.machine = None;
+            switch.disk.clear();
+            while switch.master().is_none() {
+                switch.step();
+            }
+            let (now, observed) = (switch.now(), switch.observed());
+            let bank = switch.bank_of(observed.master.slot).unwrap();
+            let upgrade = Upgrade::lost(now, image(bank), &observed, "it is gone".into());
+            switch.disk = upgrade.journal().to_octets();
+            switch.machine = Some(upgrade);
+            assert!(switch.run_to(Step::Done), "{mode:?} {when}");
+            let journal = switch.journal();
+            assert_eq!(journal.outcome, Some(Outcome::RolledBack));
+            assert_eq!(journal.reason.as_deref(), Some("it is gone"));
+            for slot in switch.slots.values() {
+                let runs = slot.process.as_ref().map(|process| process.bank);
+                assert_eq!((slot.selected, runs), (bank, Some(bank)), "{mode:?} {when}");
+            }
+        }
     }
 }
 
