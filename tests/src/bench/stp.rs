@@ -68,7 +68,7 @@ impl Effort {
 
 /// What the figures are, for those who read them.
 pub const MEANING: &str = "64 domains x 128 ports, all designated and forwarding. A new master is in charge when it gives the \
-    data path its first lease,\nand is heard when it has spoken in all domains at the other end of a link.";
+    data path its first lease,\nand is heard when it has spoken in all domains at the other ends of the first and the last link.";
 
 /// The switch.
 struct Bench {
@@ -76,8 +76,8 @@ struct Bench {
     _chassis: Chassis,
     switch: Switch,
     watch: Watch,
-    /// Hears what one of its ports sends.
-    ear: Recorder,
+    /// Hear what its first and its last port send.
+    ears: [Recorder; 2],
     _far: Netns,
     _near: Netns,
 }
@@ -187,7 +187,10 @@ impl Bench {
         settled.with_context(|| format!("{last:?} of {wanted:?} are open"))?;
         Ok(Self {
             watch: Watch::open(&switch)?,
-            ear: Recorder::start(&far, "q1")?,
+            ears: [
+                Recorder::start(&far, "q1")?,
+                Recorder::start(&far, &format!("q{PORTS}"))?,
+            ],
             _chassis: chassis,
             switch,
             _far: far,
@@ -204,7 +207,7 @@ impl Bench {
         let mut rates = Vec::new();
         for _ in 0..effort.rounds {
             let before = [cpu(master)?, cpu(standby)?];
-            let heard = self.ear.mark();
+            let heard = self.ears[0].mark();
             let start = Instant::now();
             std::thread::sleep(Duration::from_secs(effort.seconds));
             let elapsed = start.elapsed().as_secs_f64();
@@ -212,7 +215,7 @@ impl Bench {
             for (shares, (after, before)) in shares.iter_mut().zip(after.iter().zip(before)) {
                 shares.push((after - before) / elapsed * 100.0);
             }
-            let heard = (self.ear.mark() - heard) as f64;
+            let heard = (self.ears[0].mark() - heard) as f64;
             rates.push(heard * f64::from(PORTS) / elapsed);
         }
         let [of_master, of_standby] = shares;
@@ -245,7 +248,7 @@ impl Bench {
         let path = self.switch.state().join("control.sock");
         let mut request =
             UnixStream::connect(&path).with_context(|| format!("connect to {}", path.display()))?;
-        let mark = self.ear.mark();
+        let marks = [self.ears[0].mark(), self.ears[1].mark()];
         let (start, at) = (monotonic_nanoseconds(), Instant::now());
         match cause {
             Cause::Operator => request.write_all(&line)?,
@@ -255,7 +258,16 @@ impl Bench {
             .watch
             .taken(generation, start, lease_ms, None, DEADLINE)?;
         let charge = charge.saturating_sub(start);
-        let burst = wait_for("the new master's BPDUs", DEADLINE, || Ok(self.burst(mark)))?;
+        let burst = wait_for("the new master's BPDUs", DEADLINE, || {
+            let bursts = self
+                .ears
+                .iter()
+                .zip(marks)
+                .map(|(ear, mark)| burst(ear, mark));
+            Ok(bursts
+                .collect::<Option<Vec<_>>>()
+                .and_then(|bursts| bursts.into_iter().max()))
+        })?;
         let after = self.await_ready()?;
         ensure!(
             after["last_failover"]["hitless"] == true,
@@ -266,20 +278,20 @@ impl Bench {
             spoken: (burst - at).as_secs_f64() * 1e3,
         })
     }
+}
 
-    /// When a new master had spoken in every domain on the port that is heard. It speaks in all of them at once, an old one
-    /// in one after the other, over two seconds.
-    fn burst(&self, mark: usize) -> Option<Instant> {
-        let all = usize::from(DOMAINS + 1);
-        let heard = self.ear.since(mark);
-        // The old master may have spoken in some, just before.
-        let mut windows = heard.windows(all * 3 / 4);
-        let first = windows.find(|some| match some {
-            [first, .., last] => last.at - first.at < AT_ONCE,
-            _ => false,
-        })?;
-        first.last().map(|last| last.at)
-    }
+/// When a new master had spoken in every domain on the port that is heard. It speaks in all of them at once, an old one in one
+/// after the other, over two seconds.
+fn burst(ear: &Recorder, mark: usize) -> Option<Instant> {
+    let all = usize::from(DOMAINS + 1);
+    let heard = ear.since(mark);
+    // The old master may have spoken in some, just before.
+    let mut windows = heard.windows(all * 3 / 4);
+    let first = windows.find(|some| match some {
+        [first, .., last] => last.at - first.at < AT_ONCE,
+        _ => false,
+    })?;
+    first.last().map(|last| last.at)
 }
 
 /// A pair of devices for each port, by one command: `p1` to `q1` and so on, all up.

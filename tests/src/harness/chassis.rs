@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+pub use hitless_boot::slot::Slot;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::Signal;
 
@@ -17,38 +18,6 @@ use super::wait::wait_for;
 
 /// How long a module whose chassis was killed may live on, in milliseconds.
 const GONE_MS: u16 = 5_000;
-
-/// A place for a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Slot {
-    /// `msm-a`.
-    A,
-    /// `msm-b`.
-    B,
-}
-
-impl Slot {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::A, Self::B];
-
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::A => "msm-a",
-            Self::B => "msm-b",
-        }
-    }
-
-    /// The other slot.
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::A => Self::B,
-            Self::B => Self::A,
-        }
-    }
-}
 
 /// What the boot of a slot tells of itself and its daemon.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -150,6 +150,18 @@ pub fn equal(switch: &Switch) -> Result<()> {
     Ok(())
 }
 
+/// As [`equal`], once there is a ready standby to compare with: one that was killed an instant ago may still be shown.
+///
+/// # Errors
+/// As [`equal`], or when none becomes ready.
+pub fn await_equal(switch: &Switch) -> Result<()> {
+    let checked = wait_for("a standby to compare with", DEADLINE, || {
+        switch.json(&["check", "msm-failover"]).map(Some)
+    })?;
+    ensure!(checked["equal"] == true, "they differ: {checked}");
+    Ok(())
+}
+
 /// The chassis of a switch whose modules may be made to fail, and are started again at once however often they do.
 ///
 /// # Errors

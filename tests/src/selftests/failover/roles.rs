@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::causes::Cause;
-use super::rig::{PATIENT, Rig, await_ready, equal, shown};
+use super::rig::{PATIENT, Rig, await_equal, await_ready, equal, shown};
 use super::writers::{Watch, holder, is_running, listens_at};
 use crate::harness::{
     chassis::{Part, Slot},
@@ -78,7 +78,7 @@ fn one_writer(ctx: &Ctx) -> Result<()> {
                 let _ = rig.chassis.signal(slot, Part::Daemon, Signal::SIGCONT);
             }
             await_ready(rig.switch()).with_context(|| format!("after step {step}"))?;
-            equal(rig.switch()).with_context(|| format!("after step {step}"))?;
+            await_equal(rig.switch()).with_context(|| format!("after step {step}"))?;
             rounds += 1;
         }
         std::thread::sleep(Duration::from_millis(noise.draw() % 150));
@@ -87,7 +87,7 @@ fn one_writer(ctx: &Ctx) -> Result<()> {
         let _ = rig.chassis.signal(slot, Part::Daemon, Signal::SIGCONT);
     }
     let after = await_ready(rig.switch())?;
-    equal(rig.switch())?;
+    await_equal(rig.switch())?;
     rig.others.unharmed()?;
     let seen = watch.finish()?;
     ensure!(
