@@ -144,7 +144,7 @@ impl Master {
             .iter()
             .filter_map(|frame| {
                 let device = self.ports.get(&frame.port)?.device.as_ref()?;
-                Some((device.ifindex, frame.octets.as_slice()))
+                Some((device.ifindex, &*frame.octets))
             })
             .collect();
         let report = socket.send(&outgoing);

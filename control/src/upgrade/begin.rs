@@ -35,6 +35,17 @@ impl Upgrades {
         primary: &Primary,
         master: &mut Master,
     ) -> Result<Option<(Asker, Response)>, Asker> {
+        let concerns = matches!(
+            request,
+            Request::ShowUpgrade {}
+                | Request::AcceptUpgrade {}
+                | Request::RollBackUpgrade {}
+                | Request::Upgrade { .. }
+        );
+        if concerns && self.loading {
+            self.early.push_back((request.clone(), asker));
+            return Ok(None);
+        }
         let answered = match request {
             Request::ShowUpgrade {} => Ok(self.show(module, primary)),
             Request::AcceptUpgrade {} => self.accept(module, primary),
@@ -100,9 +111,6 @@ impl Upgrades {
 
     /// Why no other upgrade can begin.
     fn running(&self) -> Option<String> {
-        if self.loading {
-            return Some("this master has just begun and is reading where the last one stands; try again in a moment".into());
-        }
         let journal = self.journal().filter(|journal| !journal.is_over())?;
         Some(match journal.is_under_way() {
             true => format!(

@@ -92,6 +92,8 @@ pub struct Upgrades {
     work: JoinSet<Done>,
     /// Whether the journal is still being read.
     loading: bool,
+    /// Who asked meanwhile, and what: they are answered when it is known where an upgrade stands.
+    early: VecDeque<(Request, Asker)>,
     samples: VecDeque<Sample>,
     /// Two of the last seconds: the older one is a second old at least.
     recent: [Sample; 2],
@@ -118,6 +120,7 @@ impl Upgrades {
         Self {
             store: images.clone().map(Store::new),
             loading: images.is_some(),
+            early: VecDeque::new(),
             images,
             file,
             machine: None,
@@ -190,7 +193,16 @@ impl Upgrades {
         master: &mut Master,
     ) -> Turn {
         match wake.0 {
-            Woken::Beat => self.beat(module, primary, master),
+            Woken::Beat => match self.early.pop_front() {
+                Some((request, asker)) => {
+                    self.soon();
+                    let answered = self.answer(&request, asker, module, primary, master);
+                    if let Ok(Some((asker, response))) = answered {
+                        return Turn::Answer(asker, response);
+                    }
+                }
+                None => self.beat(module, primary, master),
+            },
             Woken::Installed(result) => {
                 self.install = match *result {
                     Ok(Ok(installed)) => {

@@ -1,7 +1,7 @@
 //! One enabled domain.
 
 use super::carriers::{Carriers, Voice};
-use super::work::{OutFrame, Pending};
+use super::work::{FrameOctets, OutFrame, Pending};
 use super::{Overlay, PortFacts, StpKey};
 use crate::config::{Config, StpdConfig, StpdName};
 use crate::stp::{
@@ -11,7 +11,7 @@ use crate::stp::{
 use crate::time::Epoch;
 use hitless_common::map::vlans::PortSet;
 use hitless_common::{Mac, PortNo, VlanId};
-use hitless_wire::bpdu::{Bpdu, Frame, MAX_FRAME_BYTES};
+use hitless_wire::bpdu::{Bpdu, Frame};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Seconds after which counters of a port that changed make its record dirty.
@@ -371,9 +371,7 @@ impl Domain {
                 encapsulation,
                 bpdu,
             };
-            let mut buffer = [0; MAX_FRAME_BYTES];
-            if let Ok(length) = frame.emit(&mut buffer) {
-                let octets = buffer[..length].to_vec();
+            if let Ok(octets) = FrameOctets::of(&frame) {
                 pending.frames.push(OutFrame { port, octets });
             }
         }

@@ -19,7 +19,7 @@ mod work;
 pub use domain::Domain;
 pub use resume::SavedStpd;
 pub use save::StpKey;
-pub use work::{FlushJob, OutFrame, Work};
+pub use work::{FlushJob, FrameOctets, OutFrame, Work};
 
 pub use crate::switch::Overlay;
 

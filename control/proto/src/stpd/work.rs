@@ -4,7 +4,12 @@ use crate::config::StpdName;
 use crate::stp::{Event, Flush};
 use hitless_common::PortNo;
 use hitless_common::map::vlans::PortSet;
+
+use hitless_wire::bpdu::{Frame, MAX_FRAME_BYTES};
+use hitless_wire::ether::NoRoom;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Deref;
 
 /// What followed from inputs. The order: close in the hardware, flush, checkpoint what is dirty, with `sync` wait for
 /// the standby, open in the hardware, send.
@@ -40,7 +45,42 @@ pub struct OutFrame {
     /// Out of this port.
     pub port: PortNo,
     /// The whole frame, with a tag if it has one, without checksum.
-    pub octets: Vec<u8>,
+    pub octets: FrameOctets,
+}
+
+/// The octets of a frame where they stand: a new master makes thousands, and would wait for the memory of each.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FrameOctets {
+    octets: [u8; MAX_FRAME_BYTES],
+    length: u8,
+}
+
+impl FrameOctets {
+    /// Those of a frame.
+    ///
+    /// # Errors
+    /// As [`Frame::emit`].
+    pub(super) fn of(frame: &Frame) -> Result<Self, NoRoom> {
+        let mut octets = [0; MAX_FRAME_BYTES];
+        let length = frame.emit(&mut octets)?;
+        // MAX_FRAME_BYTES at most.
+        let length = length as u8;
+        Ok(Self { octets, length })
+    }
+}
+
+impl Deref for FrameOctets {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.octets[..usize::from(self.length)]
+    }
+}
+
+impl fmt::Debug for FrameOctets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
 }
 
 /// Work that gathers.

@@ -134,7 +134,7 @@ fn a_frame_is_for_the_domain_of_its_encapsulation() {
     switch.hear(port(3), &plain).unwrap();
     assert_eq!(heard(&switch, "red", 3), (2, 0));
     // The tag may come beside the frame.
-    let mut stripped = blue.clone();
+    let mut stripped = blue.to_vec();
     stripped.drain(12..16);
     let tag = Some(Tci::new(vlan(10), 7));
     let stpds = switch.stpds.as_mut().unwrap();
@@ -158,7 +158,7 @@ fn what_is_no_bpdu_is_counted_where_it_was_meant_for() {
     let sent = switch.sent.clone();
     for frame in &sent {
         // No protocol has that identifier.
-        let mut octets = frame.octets.clone();
+        let mut octets = frame.octets.to_vec();
         let parsed = Frame::parse(&octets, None).unwrap();
         let at = match parsed.encapsulation {
             Encapsulation::Dot1d => 17,
