@@ -52,24 +52,22 @@ impl Status {
 }
 
 impl Status {
-    /// It was in this step at that time, in milliseconds since 1970.
+    /// It was in this step at that time, in milliseconds since 1970. In words: how far in the step that was.
     ///
     /// # Errors
     /// When it was not.
-    pub fn was_in(&self, step: &str, at: u64) -> Result<()> {
+    pub fn was_in(&self, step: &str, at: u64) -> Result<String> {
         let was = |time: &Value| {
             let began = time["began_unix_ms"].as_u64()?;
             // It may still be in it. Two clocks are read one after the other.
             let took = time["took_ms"].as_u64().unwrap_or(u64::MAX);
             let ended = began.saturating_add(took).saturating_add(5);
-            Some(time["step"] == step && (began..=ended).contains(&at))
+            let is_it = time["step"] == step && (began..=ended).contains(&at);
+            is_it.then(|| format!("after {} of {took} ms of {step}", at - began))
         };
         let steps = self.0["steps"].as_array().context("no steps")?;
-        ensure!(
-            steps.iter().any(|time| was(time) == Some(true)),
-            "it was not in {step} at {at}: {self}"
-        );
-        Ok(())
+        let found = steps.iter().find_map(was);
+        found.with_context(|| format!("it was not in {step} at {at}: {self}"))
     }
 }
 

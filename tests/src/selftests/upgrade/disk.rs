@@ -9,12 +9,14 @@ use hitless_boot::bank::Bank;
 use hitless_boot::slot::Slot;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::signal::Signal;
+use nix::sys::statvfs::statvfs;
 
 use super::desk::{Desk, JOURNAL, PATIENCE};
 use super::rig::Rig;
 use crate::harness::chassis::Part;
 use crate::harness::images::Edition;
 use crate::harness::ktap::{Case, Ctx};
+use crate::harness::process::Process;
 use crate::harness::wait::wait_for;
 use crate::selftests::failover::rig::await_ready;
 use crate::selftests::lab::Mode;
@@ -78,17 +80,21 @@ fn too_small(ctx: &Ctx) -> Result<()> {
     rig.unharmed(&tree)
 }
 
-/// A file that takes all the room that is left on its disk.
+/// A file that takes room on its disk.
 struct Filler(PathBuf);
 
 impl Filler {
-    fn fill(directory: &Path) -> Result<Self> {
-        let filler = Self(directory.join("filler"));
+    /// Leaves so much room, or less than a page.
+    fn leave(directory: &Path, name: &str, room: u64) -> Result<Self> {
+        let filler = Self(directory.join(name));
         let file = File::create(&filler.0)?;
         let mut end = 0;
         // The last page counts.
         for piece in [64 << 20, 1 << 20, 4096] {
-            while fallocate(&file, FallocateFlags::empty(), end, piece).is_ok() {
+            let left = || statvfs(directory).map(|found| found.blocks_free() * found.block_size());
+            while left()? >= room + piece as u64
+                && fallocate(&file, FallocateFlags::empty(), end, piece).is_ok()
+            {
                 end += piece;
             }
         }
@@ -99,6 +105,14 @@ impl Filler {
     fn remove(self) -> Result<()> {
         Ok(fs::remove_file(self.0)?)
     }
+}
+
+/// Begins an upgrade on a disk that has hardly more room than is asked for, so that the rest is soon taken.
+fn begin(rig: &Rig<'_>) -> Result<(Filler, Process)> {
+    let image = rig.image(Edition::Newer, &[])?;
+    let enough = fs::metadata(&image)?.len() * 51 / 10;
+    let padding = Filler::leave(rig.images().directory(), "padding", enough)?;
+    Ok((padding, rig.begin(&image, &["accept-within", "10m"])?))
 }
 
 /// With the disk full it was gone back from, and nothing is left of it.
@@ -124,17 +138,16 @@ fn is_back(rig: &Rig<'_>, says: &str) -> Result<()> {
 fn fills_install(ctx: &Ctx) -> Result<()> {
     let mut rig = Rig::on_disk(ctx, Mode::Tc, size()? * 15 / 2)?;
     let tree = rig.tree()?;
-    let image = rig.image(Edition::Newer, &[])?;
     let directory = rig.images().directory().to_owned();
-    let cli = rig.begin(&image, &["accept-within", "10m"])?;
+    let (padding, cli) = begin(&rig)?;
     // The first of five copies.
     wait_for("the first copy", PATIENCE, || {
         Ok(directory.join("running.image").exists().then_some(()))
     })?;
-    let filler = Filler::fill(&directory)?;
+    let filler = Filler::leave(&directory, "filler", 0)?;
     is_back(&rig, "make room there")?;
     drop(cli);
-    filler.remove()?;
+    [padding, filler].into_iter().try_for_each(Filler::remove)?;
     rig.go(Edition::Newer, &["accept-within", "0"])?;
     rig.runs(Edition::Newer)?;
     rig.unharmed(&tree)
@@ -145,10 +158,9 @@ fn fills_journal(ctx: &Ctx) -> Result<()> {
     let tree = rig.tree()?;
     for step in ["start-standby", "verify"] {
         rig.others.phase(step)?;
-        let image = rig.image(Edition::Newer, &[])?;
-        let cli = rig.begin(&image, &["accept-within", "10m"])?;
+        let (padding, cli) = begin(&rig)?;
         rig.await_step(step)?;
-        let filler = Filler::fill(rig.images().directory())?;
+        let filler = Filler::leave(rig.images().directory(), "filler", 0)?;
         is_back(&rig, "No space left").with_context(|| step.to_owned())?;
         drop(cli);
         // What is on disk is what is shown.
@@ -157,7 +169,7 @@ fn fills_journal(ctx: &Ctx) -> Result<()> {
             journal.outcome() == Some("rolled-back"),
             "{step}: {journal}"
         );
-        filler.remove()?;
+        [padding, filler].into_iter().try_for_each(Filler::remove)?;
     }
     rig.go(Edition::Newer, &["accept-within", "0"])?;
     rig.runs(Edition::Newer)?;
