@@ -33,6 +33,9 @@ use crate::watchdog::Watchdog;
 /// Time that a daemon has between SIGTERM and SIGKILL.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
+/// How long a master that has ended is not started again, so that the standby takes over with all processors.
+const HEAD_START: Duration = Duration::from_millis(50);
+
 /// Packets of the daemon read before anything else gets its turn: more than a socket holds.
 const BATCH: usize = 1024;
 
@@ -382,13 +385,19 @@ impl Boot {
         self.module = None;
         self.watchdog = Watchdog::default();
         self.status.daemon = None;
-        let told_role = self.status.role.take().is_some();
+        let role = self.status.role.take();
+        let told_role = role.is_some();
         self.status.version = None;
+        // Somebody is about to take its place, and needs the processors more than a new start does.
+        let head_start = match role.as_deref() {
+            Some("master") if told => HEAD_START,
+            _ => Duration::ZERO,
+        };
         let told = if told { "" } else { " (nobody to tell)" };
         if self.stopping.is_some() {
             return say!(self, "process ended: {end}{told}");
         }
-        let pause = self.restart.pause(kind, lived);
+        let pause = self.restart.pause(kind, lived).max(head_start);
         self.start_at = Some(Instant::now() + pause);
         say!(
             self,

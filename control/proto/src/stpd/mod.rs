@@ -89,6 +89,8 @@ pub struct NotTakenCounters {
 pub struct Stpds {
     mac: Mac,
     epoch: Epoch,
+    /// What the domains know of the ports.
+    facts: BTreeMap<PortNo, PortFacts>,
     domains: BTreeMap<StpdName, Domain>,
     /// Domain of each VLAN of an enabled domain.
     vlans: BTreeMap<VlanId, StpdName>,
@@ -106,6 +108,7 @@ impl Stpds {
         Self {
             mac,
             epoch,
+            facts: BTreeMap::new(),
             domains: BTreeMap::new(),
             vlans: BTreeMap::new(),
             carriers: Carriers::default(),
@@ -162,11 +165,15 @@ impl Stpds {
         config: &Config,
         ports: &BTreeMap<PortNo, PortFacts>,
     ) -> Result<(), (StpdName, InputError)> {
+        self.facts.clone_from(ports);
         self.follow(Plan::of(config, ports, self.mac))
     }
 
     /// What is known of a port changed.
     pub fn on_port(&mut self, port: PortNo, facts: PortFacts) {
+        if self.facts.insert(port, facts) == Some(facts) {
+            return;
+        }
         for domain in self.domains.values_mut() {
             domain.on_port(port, facts, &mut self.pending);
         }

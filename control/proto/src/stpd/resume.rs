@@ -55,6 +55,7 @@ impl Stpds {
         let mut macs = saved.values().map(|saved| saved.bridge.state.config.mac);
         let mac = macs.find(|mac| mac.is_station()).unwrap_or(mac);
         let mut stpds = Self::new(mac, epoch);
+        stpds.facts.clone_from(ports);
         let plan = Plan::of(config, ports, mac);
         let mut left: Vec<_> = Vec::with_capacity(plan.domains.len());
         for (&name, (stpd, members)) in &plan.domains {
