@@ -224,7 +224,7 @@ pub async fn run(
                 if handed_over {
                     primary.hand_over(&mut master, cause);
                     // Mastership ends with the process, and the standby waits for that.
-                    std::mem::forget(master);
+                    std::mem::forget((master, primary));
                     return Ok(End::Reboot);
                 }
             }
