@@ -226,6 +226,8 @@ impl<'m> Following<'m> {
                 kicks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             }
             let heard = self.receiver.heard();
+            // Not with the ticks: as long as the master is heard there are none.
+            self.let_go();
             tokio::select! {
                 biased;
                 () = stop.asked() => {
@@ -251,11 +253,7 @@ impl<'m> Following<'m> {
                     if let Some(left) = self.exchange()? {
                         return Ok(left);
                     }
-                    if self.memory.ahead.as_ref().is_none_or(Ahead::is_finished) {
-                        self.receiver.hold(fault::never_ready());
-                    }
                     self.write()?;
-                    self.memory.make_room();
                     let silent = keepalives.tick();
                     let ms = interval_ms.saturating_mul(keepalives.missed());
                     // One that is busy with its start may take longer to introduce itself.
@@ -275,8 +273,16 @@ impl<'m> Following<'m> {
                 if signs.is_multiple_of(KEEPALIVE_SIGNS) {
                     self.receiver.keepalive();
                     self.write()?;
+                    self.memory.make_room();
                 }
             }
+        }
+    }
+
+    /// Acknowledges what came while programs were loaded, once they are.
+    fn let_go(&mut self) {
+        if self.memory.ahead.as_ref().is_none_or(Ahead::is_finished) {
+            self.receiver.hold(fault::never_ready());
         }
     }
 
