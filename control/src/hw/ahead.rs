@@ -15,13 +15,18 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
+use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 /// How often somebody who waits says that this module lives.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(10);
 
 /// Hardware that is being built ahead of a takeover, by another thread.
-pub struct Ahead(JoinHandle<Result<Prepared, HwError>>);
+pub struct Ahead {
+    thread: JoinHandle<Result<Prepared, HwError>>,
+    /// Its other end is the thread's, and goes with what the thread does.
+    at_work: watch::Receiver<()>,
+}
 
 /// Maps and programs of this version beside those of another one.
 pub(super) struct Prepared {
@@ -41,7 +46,9 @@ impl Ahead {
         // One that was given up may still be at work, in a directory of its own.
         let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let dir = layout.join(format!("ahead_{slot}_{process}_{number}"));
+        let (working, at_work) = watch::channel(());
         let build = move || {
+            let _working = working;
             let outline = Outline::of(&layout, log_level)?;
             let prepared = Prepared {
                 meta_id: outline.meta_id,
@@ -60,7 +67,7 @@ impl Ahead {
             what: "start a thread".into(),
             source,
         })?;
-        Ok(Self(thread))
+        Ok(Self { thread, at_work })
     }
 
     /// Removes what earlier modules in a slot have built and not used.
@@ -84,16 +91,22 @@ impl Ahead {
     /// Whether it is built, or can not be.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.at_work.has_changed().is_err()
+    }
+
+    /// Waits until it is built, or can not be. May be dropped while it waits.
+    pub async fn finished(&self) {
+        let mut at_work = self.at_work.clone();
+        while at_work.changed().await.is_ok() {}
     }
 
     /// Waits for it, if need be, and says meanwhile that this module is `alive`.
     pub(super) fn finish(self, alive: &mut dyn FnMut()) -> Option<Prepared> {
-        while !self.0.is_finished() {
+        while !self.is_finished() {
             alive();
             thread::sleep(SIGN_OF_LIFE);
         }
-        match self.0.join() {
+        match self.thread.join() {
             Ok(Ok(prepared)) => Some(prepared),
             Ok(Err(e)) => {
                 warn!("nothing was built ahead of the takeover: {e}");
@@ -207,5 +220,19 @@ impl Outline {
         })?;
         pins::check_shapes(new, &[])?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn its_end_is_told_also_of_what_can_not_be_built() {
+        let ahead = Ahead::begin("there-is-no-such-switch", "msm-a", 0).unwrap();
+        ahead.finished().await;
+        assert!(ahead.is_finished());
+        ahead.finished().await;
+        assert!(ahead.finish(&mut || ()).is_none());
     }
 }

@@ -172,6 +172,15 @@ pub async fn find_role(module: &mut Module) -> Result<Ended> {
     }
 }
 
+/// Waits until what is being built ahead of a takeover is there. With the ticks it could not be noticed: as long as the
+/// master is heard there are none.
+async fn built(ahead: Option<&Ahead>) {
+    match ahead {
+        Some(ahead) if !ahead.is_finished() => ahead.finished().await,
+        _ => std::future::pending().await,
+    }
+}
+
 /// A standby and its master.
 struct Following<'m> {
     module: &'m mut Module,
@@ -226,7 +235,6 @@ impl<'m> Following<'m> {
                 kicks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             }
             let heard = self.receiver.heard();
-            // Not with the ticks: as long as the master is heard there are none.
             self.let_go();
             tokio::select! {
                 biased;
@@ -248,6 +256,7 @@ impl<'m> Following<'m> {
                         return Ok(left);
                     }
                 }
+                () = built(self.memory.ahead.as_ref()) => {}
                 _ = ticks.tick() => {
                     // What has come already counts.
                     if let Some(left) = self.exchange()? {
