@@ -223,6 +223,11 @@ fn strike(rig: &Rig<'_>, victim: Victim, part: Part, step: &str) -> Result<u64> 
             Ok((is_new && module.daemon.is_some()).then_some(()))
         })?;
     }
+    // A master that was lost is started again a moment after its end.
+    wait_for("a module to be killed", DEADLINE, || {
+        let module = rig.chassis.module(slot)?;
+        Ok(module.daemon.is_some().then_some(()))
+    })?;
     let said = rig.switch().log()?.len();
     let at = unix_ms();
     let pid = rig.chassis.signal(slot, part, Signal::SIGKILL)?;
