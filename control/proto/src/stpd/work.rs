@@ -55,6 +55,8 @@ pub struct FrameOctets {
     length: u8,
 }
 
+const _: () = assert!(MAX_FRAME_BYTES <= u8::MAX as usize);
+
 impl FrameOctets {
     /// Those of a frame.
     ///
@@ -63,7 +65,6 @@ impl FrameOctets {
     pub(super) fn of(frame: &Frame) -> Result<Self, NoRoom> {
         let mut octets = [0; MAX_FRAME_BYTES];
         let length = frame.emit(&mut octets)?;
-        // MAX_FRAME_BYTES at most.
         let length = length as u8;
         Ok(Self { octets, length })
     }
