@@ -133,8 +133,12 @@ impl Module {
     /// What the first master begins with.
     #[must_use]
     pub fn first(&self, dir: SwitchDir) -> Boot {
+        self.begin(dir, self.own_config.clone())
+    }
+
+    fn begin(&self, dir: SwitchDir, config: Config) -> Boot {
         Boot {
-            config: self.own_config.clone(),
+            config,
             config_file: self.config_file.clone(),
             bank: self.bank,
             unsaved: false,
@@ -144,6 +148,7 @@ impl Module {
             dir,
             hardware: None,
             ahead: None,
+            interfaces: None,
             alive: self.sign_of_life(),
             slot: self.slot,
             datapath_log: self.datapath_log,
@@ -171,10 +176,25 @@ impl Module {
         } = takeover;
         self.provisional = cause_is_provisional.then(|| Instant::now() + CAUSE_WAIT);
         let known = standby::summary(&database);
-        let mut boot = self.first(dir);
+        let checkpoint = match (verdict.config, &database.config) {
+            (ConfigFrom::Checkpoint, Some(record)) => {
+                let saved = record.saved;
+                database.take_running().map(|running| (running, saved))
+            }
+            _ => None,
+        };
+        let mut boot = match checkpoint {
+            Some((running, saved)) => Boot {
+                unsaved: !saved,
+                rollback: database.take_rollback(),
+                ..self.begin(dir, running)
+            },
+            None => self.first(dir),
+        };
         boot.failover = true;
         boot.hardware = database.hardware.take();
         boot.ahead = database.ahead.take();
+        boot.interfaces = database.interfaces.take();
         if verdict.config == ConfigFrom::OwnFile {
             // As it is now, which may not be as it was when this module started.
             match Banks::new(&self.config_file).load_selected() {
@@ -188,13 +208,6 @@ impl Module {
                     "the configuration file is taken as it was at the start of this module: {e}"
                 ),
             }
-        }
-        if verdict.config == ConfigFrom::Checkpoint
-            && let (Some(running), Some(record)) = (database.running(), &database.config)
-        {
-            boot.config = running.clone();
-            boot.unsaved = !record.saved;
-            boot.rollback = database.take_rollback();
         }
         (boot.fdb, boot.stp) = match verdict.state {
             StateFrom::Checkpoint => (database.fdb.take(), Some(database.take_stp())),
@@ -239,6 +252,7 @@ impl Module {
             noticed,
             states,
             fallback,
+            _rest: database,
         };
         (boot, failover)
     }
@@ -562,6 +576,8 @@ pub struct Failover {
     noticed: Instant,
     states: States,
     fallback: Fallback,
+    /// What of the database is of no more use: with many records it takes a while to let go of them, so that comes last.
+    _rest: database::Memory,
 }
 
 /// How a module becomes master.

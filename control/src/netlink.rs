@@ -11,7 +11,10 @@ use netlink_packet_route::{
     nsid::{NsidAttribute, NsidMessage},
 };
 use rtnetlink::{Handle, LinkUnspec, MulticastGroup, new_multicast_connection};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsRawFd, BorrowedFd},
+};
 
 /// A network device as the kernel describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +81,66 @@ impl LinkChanges {
     /// The next change; `None` if the connection ended.
     pub async fn next(&mut self) -> Option<LinkChange> {
         self.messages.next().await
+    }
+}
+
+/// The interfaces, kept up with: what a standby has ready for a takeover, which then need not ask for them.
+pub struct Interfaces {
+    netlink: Netlink,
+    changes: LinkChanges,
+    devices: BTreeMap<u32, Device>,
+}
+
+impl Interfaces {
+    /// Connects, and lists what there is.
+    ///
+    /// # Errors
+    /// If the kernel gives no netlink socket, or refuses the list.
+    pub async fn open() -> Result<Self> {
+        let (netlink, changes) = Netlink::connect()?;
+        let mut interfaces = Self {
+            netlink,
+            changes,
+            devices: BTreeMap::new(),
+        };
+        interfaces.list().await?;
+        Ok(interfaces)
+    }
+
+    async fn list(&mut self) -> Result<()> {
+        let devices = self.netlink.devices().await?;
+        self.devices = devices.into_iter().map(|d| (d.ifindex, d)).collect();
+        Ok(())
+    }
+
+    /// The next change, to be given to [`Interfaces::follow`]; `None` if the connection ended. May be dropped while it
+    /// waits.
+    pub async fn next(&mut self) -> Option<LinkChange> {
+        self.changes.next().await
+    }
+
+    /// Follows a change.
+    ///
+    /// # Errors
+    /// If changes were lost and the kernel refuses the list.
+    pub async fn follow(&mut self, change: LinkChange) -> Result<()> {
+        match change {
+            LinkChange::Present(device) => {
+                self.devices.insert(device.ifindex, device);
+            }
+            LinkChange::Gone { ifindex } => {
+                self.devices.remove(&ifindex);
+            }
+            LinkChange::Overrun => self.list().await?,
+        }
+        Ok(())
+    }
+
+    /// The connection, the changes that are still to come, and the devices before them.
+    #[must_use]
+    pub fn into_parts(self) -> (Netlink, LinkChanges, Vec<Device>) {
+        let devices = self.devices.into_values().collect();
+        (self.netlink, self.changes, devices)
     }
 }
 

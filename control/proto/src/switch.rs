@@ -130,9 +130,11 @@ pub fn vlan_entries(
 /// The VLAN in which an enabled domain has BPDUs of PVST+ to itself, if any of its ports takes part with these.
 fn pvst_carrier(config: &Config, stpd: &StpdConfig) -> Option<VlanId> {
     let carrier = stpd.tag.filter(|_| stpd.enabled)?;
-    let ports = config.stpd_ports(stpd);
-    let speaks = |&port: &PortNo| stpd.encapsulation(port) == StpEncapsulation::PvstPlus;
-    ports.iter().any(speaks).then_some(carrier)
+    let speaks = |port| stpd.encapsulation(port) == StpEncapsulation::PvstPlus;
+    let mut ports = config.ports.iter();
+    ports
+        .any(|(&number, port)| speaks(number) && stpd.has_port(number, port))
+        .then_some(carrier)
 }
 
 /// The entry of a configured VLAN with the same members, and what these may do now.

@@ -12,7 +12,6 @@ use hitless::{
     logbook::{Events, Logbook},
     master::Master,
     module::{Module, Start, primary::Primary, standby, tasks},
-    netlink::Netlink,
     northbound::{
         RUN_DIR,
         access::{Access, Groups},
@@ -245,8 +244,7 @@ async fn module(
             (boot, Some(failover))
         }
     };
-    let (netlink, links) = Netlink::connect()?;
-    let master = Master::start(boot, netlink).await?;
+    let (master, links) = Master::start(boot).await?;
     let mut primary = Primary::new(&module, &master)?;
     if let Some(failover) = failover {
         module.took_over(failover, &mut primary);

@@ -278,21 +278,33 @@ impl Hardware {
         adopted: bool,
     ) -> Result<Self, HwError> {
         let layout = dir.layout_dir();
-        let (vlans, links) = std::thread::scope(|scope| {
-            // Most of what there is to read: with many ports the links take as long.
-            let vlans = scope.spawn(|| Table::adopt(name::VLANS, maps.vlans));
+        let (tables, links) = std::thread::scope(|scope| {
+            // With many ports their links take as long as everything else.
+            let tables = scope.spawn(|| Tables::adopt(maps));
             let links = Links::adopt(&layout);
-            (vlans.join(), links)
+            let tables = tables.join();
+            (
+                tables.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                links,
+            )
         });
+        let Tables {
+            ports,
+            egress,
+            vlans,
+            limiters,
+            counters,
+            xdp_tx,
+        } = tables?;
         Ok(Self {
             meta,
             fdb: fdb.leak_buckets(),
-            ports: PortTable::adopt(maps.ports)?,
-            egress: Table::adopt(name::EGRESS, maps.egress)?,
-            vlans: vlans.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
-            limiters: LimiterTable::adopt(maps.limiters)?,
-            counters: CounterMap::new(maps.counters)?,
-            xdp_tx: RedirectTable::adopt(maps.xdp_tx)?,
+            ports,
+            egress,
+            vlans,
+            limiters,
+            counters,
+            xdp_tx,
             links: links?,
             programs,
             adopted,
@@ -372,6 +384,29 @@ impl Hardware {
             (name::XDP_TX, self.xdp_tx.writes),
             ("LINKS", self.links.writes()),
         ]
+    }
+}
+
+/// The tables that are used by system calls.
+struct Tables {
+    ports: PortTable,
+    egress: Table<PortEntry>,
+    vlans: Table<VlanEntry>,
+    limiters: LimiterTable,
+    counters: CounterMap,
+    xdp_tx: RedirectTable,
+}
+
+impl Tables {
+    fn adopt(maps: opened::Maps) -> Result<Self, HwError> {
+        Ok(Self {
+            ports: PortTable::adopt(maps.ports)?,
+            egress: Table::adopt(name::EGRESS, maps.egress)?,
+            vlans: Table::adopt(name::VLANS, maps.vlans)?,
+            limiters: LimiterTable::adopt(maps.limiters)?,
+            counters: CounterMap::new(maps.counters)?,
+            xdp_tx: RedirectTable::adopt(maps.xdp_tx)?,
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     hw::{Ahead, Hardware, Hook, Known, Opened, pins::SwitchDir, shadow_memory},
-    netlink::Netlink,
+    netlink::{Interfaces, LinkChanges},
     offload::{self, Choice, Offload},
 };
 use anyhow::{Context, Result};
@@ -62,6 +62,8 @@ pub struct Boot {
     pub hardware: Option<Opened>,
     /// Hardware of this version, if that in charge is of another one and this was built ahead of time.
     pub ahead: Option<Ahead>,
+    /// The interfaces, if they were kept up with.
+    pub interfaces: Option<Interfaces>,
     /// Says that this module lives, while something takes its time.
     pub alive: Box<dyn FnMut()>,
     /// The slot of this module.
@@ -83,11 +85,16 @@ pub struct Boot {
 impl Master {
     /// Begins: opens or makes the hardware, brings it in line with the configuration and the interfaces that there
     /// are. Only differences are written. With a software copy of the FDB that is still going on when this returns:
-    /// see [`Master::settle`].
+    /// see [`Master::settle`]. Changes of the interfaces from then on are given back beside it.
     ///
     /// # Errors
     /// If the hardware can not be had; nothing is changed then.
-    pub async fn start(mut boot: Boot, netlink: Netlink) -> Result<Self> {
+    pub async fn start(mut boot: Boot) -> Result<(Self, LinkChanges)> {
+        let interfaces = match boot.interfaces {
+            Some(interfaces) => interfaces,
+            None => Interfaces::open().await?,
+        };
+        let (netlink, changes, devices) = interfaces.into_parts();
         let config = boot.config;
         let began = Instant::now();
         let mut known = Known {
@@ -171,7 +178,6 @@ impl Master {
             timer: boot.failover.then(|| (Instant::now() + timeout, epoch)),
             timer_deleted: 0,
         };
-        let devices = master.netlink.devices().await?;
         if boot.reset_links {
             master.reset_links(&devices).await;
         }
@@ -195,7 +201,7 @@ impl Master {
             }
             master.settled();
         }
-        Ok(master)
+        Ok((master, changes))
     }
 
     fn report_start(&self, adopted: &Adopted, opened: Duration, adopting: Duration) {

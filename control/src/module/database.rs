@@ -5,6 +5,7 @@ use crate::{
     config_file, heap,
     hw::{Ahead, Opened, shadow_memory},
     master::Rollback,
+    netlink::{Interfaces, LinkChange},
 };
 use hitless_common::{PortNo, VlanId, map::vlans::VlanEntry};
 #[cfg(feature = "edition-newer")]
@@ -22,7 +23,7 @@ use hitless_proto::{
     stpd::SavedStpd,
 };
 use std::{collections::BTreeMap, path::Path};
-use tracing::error;
+use tracing::{error, warn};
 
 /// Octets that a new master allocates, whatever it takes over.
 const ROOM: usize = 2 << 20;
@@ -58,6 +59,8 @@ pub struct Memory {
     pub hardware: Option<Opened>,
     /// Hardware of this version, if another one's is in charge.
     pub ahead: Option<Ahead>,
+    /// The interfaces, kept up with.
+    pub interfaces: Option<Interfaces>,
     /// Octets that were made ready for a takeover.
     room: usize,
 }
@@ -85,10 +88,30 @@ impl Memory {
         }
     }
 
+    /// Follows a change of the interfaces; without one they can not be followed any more, and a takeover lists them.
+    pub async fn follow_interfaces(&mut self, change: Option<LinkChange>) {
+        let Some(interfaces) = &mut self.interfaces else {
+            return;
+        };
+        let followed = match change {
+            Some(change) => interfaces.follow(change).await,
+            None => Err(anyhow::anyhow!("the connection to the kernel has ended")),
+        };
+        if let Err(e) = followed {
+            warn!("the interfaces are not followed any more: {e:#}");
+            self.interfaces = None;
+        }
+    }
+
     /// The running configuration of the master, once it is known.
     #[must_use]
     pub const fn running(&self) -> Option<&Config> {
         self.running.as_ref()
+    }
+
+    /// The same, to go on with.
+    pub const fn take_running(&mut self) -> Option<Config> {
+        self.running.take()
     }
 
     /// What the master would go back to unless its running configuration is confirmed.

@@ -12,6 +12,7 @@ use crate::{
     backplane::{MAX_WATCHDOG_MS, PeerEvent},
     fault,
     hw::{Ahead, HwError, Opened, pins::SwitchDir},
+    netlink::{Interfaces, LinkChange},
 };
 use anyhow::{Context, Result};
 use hitless_ha::{
@@ -181,6 +182,14 @@ async fn built(ahead: Option<&Ahead>) {
     }
 }
 
+/// The next change of the interfaces that are kept up with.
+async fn next_change(interfaces: Option<&mut Interfaces>) -> Option<LinkChange> {
+    match interfaces {
+        Some(interfaces) => interfaces.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A standby and its master.
 struct Following<'m> {
     module: &'m mut Module,
@@ -214,6 +223,12 @@ impl<'m> Following<'m> {
         let mut kicks = interval(Duration::from_secs(1));
         let mut keepalives = Keepalives::new(u32::MAX);
         let mut signs = 0u32;
+        if self.memory.interfaces.is_none() {
+            match Interfaces::open().await {
+                Ok(interfaces) => self.memory.interfaces = Some(interfaces),
+                Err(e) => warn!("a takeover will have to list the interfaces: {e:#}"),
+            }
+        }
         loop {
             let settings = self.config().msm_failover;
             if interval_ms != settings.keepalive_interval_ms {
@@ -257,6 +272,9 @@ impl<'m> Following<'m> {
                     }
                 }
                 () = built(self.memory.ahead.as_ref()) => {}
+                change = next_change(self.memory.interfaces.as_mut()) => {
+                    self.memory.follow_interfaces(change).await;
+                }
                 _ = ticks.tick() => {
                     // What has come already counts.
                     if let Some(left) = self.exchange()? {

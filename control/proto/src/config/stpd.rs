@@ -10,7 +10,7 @@ use std::fmt;
 use hitless_common::{Mac, PortNo, VlanId};
 use serde::{Deserialize, Serialize};
 
-use super::Config;
+use super::{Config, PortConfig};
 use crate::stp;
 
 pub use name::StpdName;
@@ -77,6 +77,12 @@ impl StpdConfig {
             vlans: BTreeSet::new(),
             ports: BTreeMap::new(),
         }
+    }
+
+    /// Whether a port takes part.
+    #[must_use]
+    pub fn has_port(&self, number: PortNo, port: &PortConfig) -> bool {
+        self.port(number).enabled && port.is_member_of_any(&self.vlans)
     }
 
     /// The settings of a port.
@@ -284,9 +290,7 @@ impl Config {
     pub fn stpd_ports(&self, stpd: &StpdConfig) -> BTreeSet<PortNo> {
         self.ports
             .iter()
-            .filter(|&(&number, port)| {
-                stpd.port(number).enabled && port.is_member_of_any(&stpd.vlans)
-            })
+            .filter(|&(&number, port)| stpd.has_port(number, port))
             .map(|(&number, _)| number)
             .collect()
     }

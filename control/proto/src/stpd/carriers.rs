@@ -22,9 +22,9 @@ impl Voice {
     }
 }
 
-/// The domains that take BPDUs, by port and encapsulation.
+/// The domains that take BPDUs: of each port, by encapsulation.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Carriers(BTreeMap<(PortNo, Encapsulation), StpdName>);
+pub(super) struct Carriers(BTreeMap<PortNo, Vec<(Encapsulation, StpdName)>>);
 
 impl Carriers {
     /// Those of the enabled domains of a configuration with their ports.
@@ -32,35 +32,40 @@ impl Carriers {
     /// PVST+ on the native VLAN is spoken with plain BPDUs beside its own, and both are taken; but plain ones belong to
     /// the domain that speaks nothing else, if the port is in one.
     pub fn of(config: &Config, enabled: &[Enabled<'_>]) -> Self {
-        let mut takers = Vec::new();
-        let mut native = Vec::new();
-        for &Enabled {
-            name,
-            stpd,
-            ref ports,
-        } in enabled
-        {
-            for &port in ports {
-                let Some(encapsulation) = encapsulation(config, stpd, port) else {
-                    continue;
-                };
-                takers.push(((port, encapsulation), name));
-                if matches!(encapsulation, Encapsulation::PvstPlus { tagged: false, .. }) {
-                    native.push((port, name));
+        let mut carriers: BTreeMap<PortNo, Vec<_>> = BTreeMap::new();
+        for enabled in enabled {
+            for &port in &enabled.ports {
+                if let Some(encapsulation) = encapsulation(config, enabled.stpd, port) {
+                    let takers = carriers.entry(port).or_default();
+                    takers.push((encapsulation, enabled.name));
                 }
             }
         }
-        // At once: with as many as this the order of insertion matters.
-        let mut takers = BTreeMap::from_iter(takers);
-        for (port, name) in native {
-            takers.entry((port, Encapsulation::Dot1d)).or_insert(name);
+        for takers in carriers.values_mut() {
+            takers.sort_by_key(|&(encapsulation, _)| encapsulation);
+            // Of two that want the same, which a checked configuration has not, the later one takes it.
+            takers.dedup_by(|later, earlier| {
+                let same = later.0 == earlier.0;
+                if same {
+                    *earlier = *later;
+                }
+                same
+            });
+            let native = |e| matches!(e, Encapsulation::PvstPlus { tagged: false, .. });
+            if let Err(place) = find(takers, Encapsulation::Dot1d)
+                && let Some(&(_, name)) = takers.iter().find(|&&(e, _)| native(e))
+            {
+                takers.insert(place, (Encapsulation::Dot1d, name));
+            }
         }
-        Self(takers)
+        Self(carriers)
     }
 
     /// The domain that takes BPDUs of a port in this encapsulation.
     pub fn taker(&self, port: PortNo, encapsulation: Encapsulation) -> Option<StpdName> {
-        self.0.get(&(port, encapsulation)).copied()
+        let takers = self.0.get(&port)?;
+        let place = find(takers, encapsulation).ok()?;
+        Some(takers[place].1)
     }
 
     /// How a domain speaks on a port.
@@ -94,13 +99,21 @@ impl Carriers {
             }
             (PVST_DESTINATION, None) => self
                 .0
-                .range((port, Encapsulation::Dot1d)..)
-                .take_while(|((p, _), _)| *p == port)
-                .map(|(&(_, encapsulation), _)| encapsulation)
+                .get(&port)?
+                .iter()
+                .map(|&(encapsulation, _)| encapsulation)
                 .find(|e| matches!(e, Encapsulation::PvstPlus { tagged: false, .. })),
             _ => None,
         }
     }
+}
+
+/// Where an encapsulation stands among those of a port, or would stand.
+fn find(
+    takers: &[(Encapsulation, StpdName)],
+    encapsulation: Encapsulation,
+) -> Result<usize, usize> {
+    takers.binary_search_by_key(&encapsulation, |&(e, _)| e)
 }
 
 /// The encapsulation of a domain on a port.
