@@ -31,7 +31,7 @@ impl Carriers {
     ///
     /// PVST+ on the native VLAN is spoken with plain BPDUs beside its own, and both are taken; but plain ones belong to
     /// the domain that speaks nothing else, if the port is in one.
-    pub fn of(config: &Config, enabled: &[Enabled<'_>]) -> Self {
+    pub fn of<'e>(config: &Config, enabled: impl Iterator<Item = &'e Enabled<'e>>) -> Self {
         let mut carriers: BTreeMap<PortNo, Vec<_>> = BTreeMap::new();
         for enabled in enabled {
             for &port in &enabled.ports {

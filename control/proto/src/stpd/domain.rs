@@ -40,41 +40,46 @@ pub(super) struct Member {
 
 /// What the domains of a configuration are to be.
 pub(super) struct Plan<'c> {
+    config: &'c Config,
+    ports: &'c BTreeMap<PortNo, PortFacts>,
+    mac: Mac,
     pub carriers: Carriers,
-    pub domains: BTreeMap<StpdName, (&'c StpdConfig, BTreeMap<PortNo, Member>)>,
+    pub domains: BTreeMap<StpdName, Enabled<'c>>,
 }
 
 impl<'c> Plan<'c> {
     /// That of the enabled domains of a configuration. Ports without facts have no link, and this address.
-    pub fn of(config: &'c Config, ports: &BTreeMap<PortNo, PortFacts>, mac: Mac) -> Self {
+    pub fn of(config: &'c Config, ports: &'c BTreeMap<PortNo, PortFacts>, mac: Mac) -> Self {
         let enabled = config.stpds.iter().filter(|(_, stpd)| stpd.enabled);
-        let enabled: Vec<_> = enabled
-            .map(|(&name, stpd)| Enabled {
-                name,
-                stpd,
-                ports: config.stpd_ports(stpd),
+        let domains: BTreeMap<_, _> = enabled
+            .map(|(&name, stpd)| {
+                let ports = config.stpd_ports(stpd);
+                (name, Enabled { name, stpd, ports })
             })
             .collect();
-        let carriers = Carriers::of(config, &enabled);
-        let plan = |Enabled {
-                        name,
-                        stpd,
-                        ports: members,
-                    }: Enabled<'c>| {
-            let member = |port| {
-                let facts = ports.get(&port);
-                let member = Member {
-                    config: stpd.port(port).parameters(),
-                    link: facts.map_or_else(Link::default, |facts| facts.link),
-                    mac: facts.map_or(mac, |facts| facts.mac),
-                    voice: carriers.voice(config, (name, stpd), port),
-                };
-                (port, member)
+        Self {
+            config,
+            ports,
+            mac,
+            carriers: Carriers::of(config, domains.values()),
+            domains,
+        }
+    }
+
+    /// The ports of one of them.
+    pub fn members(&self, domain: &Enabled<'_>) -> BTreeMap<PortNo, Member> {
+        let &Enabled { name, stpd, .. } = domain;
+        let member = |&port| {
+            let facts = self.ports.get(&port);
+            let member = Member {
+                config: stpd.port(port).parameters(),
+                link: facts.map_or_else(Link::default, |facts| facts.link),
+                mac: facts.map_or(self.mac, |facts| facts.mac),
+                voice: self.carriers.voice(self.config, (name, stpd), port),
             };
-            (name, (stpd, members.into_iter().map(member).collect()))
+            (port, member)
         };
-        let domains = enabled.into_iter().map(plan).collect();
-        Self { carriers, domains }
+        domain.ports.iter().map(member).collect()
     }
 }
 

@@ -297,7 +297,9 @@ impl Stpds {
             }
         }
         let mut result = Ok(());
-        for (name, (stpd, members)) in plan.domains {
+        for (&name, enabled) in &plan.domains {
+            let members = plan.members(enabled);
+            let stpd = enabled.stpd;
             let followed = match self.domains.get_mut(&name) {
                 Some(domain) => domain.follow(stpd, self.mac, &members, &mut self.pending),
                 None => self.begin(name, stpd, &members),

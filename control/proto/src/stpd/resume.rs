@@ -1,6 +1,6 @@
 //! Another process goes on with the domains of a switch.
 
-use super::domain::{Domain, Member, Plan};
+use super::domain::{Domain, Enabled, Member, Plan};
 use super::work::Pending;
 use super::{PortFacts, Stpds};
 use crate::config::{Config, StpdConfig, StpdName};
@@ -24,12 +24,7 @@ pub struct SavedStpd {
 const MANY: usize = 8;
 
 /// A domain that is to go on.
-type Left<'c> = (
-    StpdName,
-    &'c StpdConfig,
-    &'c BTreeMap<PortNo, Member>,
-    SavedStpd,
-);
+type Left<'p> = (&'p Enabled<'p>, SavedStpd);
 
 impl Stpds {
     /// Goes on with the domains of a configuration from what was saved together with it, at the epoch that stood still
@@ -58,22 +53,25 @@ impl Stpds {
         stpds.facts.clone_from(ports);
         let plan = Plan::of(config, ports, mac);
         let mut left: Vec<_> = Vec::with_capacity(plan.domains.len());
-        for (&name, (stpd, members)) in &plan.domains {
-            let saved = saved.remove(&name);
-            left.extend(saved.map(|saved| (name, *stpd, members, saved)));
+        for (name, enabled) in &plan.domains {
+            left.extend(saved.remove(name).map(|saved| (enabled, saved)));
         }
-        let resume = |(name, stpd, members, saved): Left<'_>, pending: &mut Pending| {
-            let checkpoint = checkpoint(&saved, stpd, mac, members, epoch);
+        let resume = |(enabled, saved): Left<'_>, pending: &mut Pending| {
+            let &Enabled { name, stpd, .. } = enabled;
+            let members = plan.members(enabled);
+            let checkpoint = checkpoint(&saved, stpd, mac, &members, epoch);
             let real = real(config, stpd, &checkpoint, hardware);
             // What can not be resumed begins anew below.
             let (bridge, output) = Bridge::resume(checkpoint, &real).ok()?;
-            let mut domain = Domain::new(name, stpd, bridge, members, epoch, saved.ports);
+            let mut domain = Domain::new(name, stpd, bridge, &members, epoch, saved.ports);
             domain.begin(output, pending);
-            let followed = domain.follow_members(mac, members, pending);
+            let followed = domain.follow_members(mac, &members, pending);
             Some((domain, followed))
         };
         let resume_all = |left: Vec<Left<'_>>| {
             let mut pending = Pending::default();
+            let ports = left.iter().map(|(enabled, _)| enabled.ports.len());
+            pending.frames.reserve(ports.sum());
             let resumed = left.into_iter();
             let resumed: Vec<_> = resumed.filter_map(|d| resume(d, &mut pending)).collect();
             (resumed, pending)
@@ -98,9 +96,9 @@ impl Stpds {
                 stpds.run(domain);
             }
         }
-        for (&name, (stpd, members)) in &plan.domains {
+        for (&name, enabled) in &plan.domains {
             if !stpds.domains.contains_key(&name) {
-                let begun = stpds.begin(name, stpd, members);
+                let begun = stpds.begin(name, enabled.stpd, &plan.members(enabled));
                 result = result.and(begun.map_err(|error| (name, error)));
             }
         }
