@@ -4,6 +4,7 @@ pub mod abuse;
 pub mod causes;
 pub mod disk;
 pub mod hard_reset;
+pub mod interfaces;
 pub mod many;
 pub mod matrix;
 pub mod poison;

@@ -65,6 +65,7 @@ pub const ALL: &[&[Case]] = &[
     failover::matrix::CASES,
     failover::hard_reset::CASES,
     failover::roles::CASES,
+    failover::interfaces::CASES,
     failover::abuse::CASES,
     failover::disk::CASES,
     failover::poison::CASES,
