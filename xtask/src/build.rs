@@ -1,11 +1,11 @@
 //! `build`: the data path, the shipped binaries, and the programs of tests, demo and benches.
 
+use std::env;
+use std::fs;
 use std::process::Command;
 
-use std::fs;
-
 use anyhow::{Context, Result};
-use ebpf_build::{EDITIONS, OBJECTS, Toolchain};
+use ebpf_build::{EDITIONS, OBJECTS, SEPARATOR, Toolchain, remapped};
 
 use crate::repo::Repo;
 use crate::step::Step;
@@ -97,11 +97,25 @@ fn edition(repo: &Repo, edition: &str) -> Result<()> {
     fs::rename(&new, &place).with_context(|| format!("rename {}", new.display()))
 }
 
-/// `cargo <verb>` for the whole workspace, optimised, with a data path or not at all.
+/// `cargo <verb>` for the whole workspace, optimised, with a data path or not at all, and the same wherever the repository is.
 pub fn release(repo: &Repo, verb: &str) -> Command {
     let mut command = repo.cargo();
     command
         .args([verb, "--release", "--workspace"])
-        .env("HITLESS_EBPF", "require");
+        .env("HITLESS_EBPF", "require")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(repo));
     command
+}
+
+/// The compiler's flags: those that the caller wants, and ours.
+fn flags(repo: &Repo) -> String {
+    let encoded = env::var("CARGO_ENCODED_RUSTFLAGS").ok();
+    let wanted = encoded.or_else(|| {
+        let spaced = env::var("RUSTFLAGS").ok()?;
+        let flags: Vec<&str> = spaced.split_whitespace().collect();
+        Some(flags.join(&SEPARATOR.to_string()))
+    });
+    let wanted = wanted.filter(|flags| !flags.is_empty());
+    let all: Vec<String> = wanted.into_iter().chain([remapped(&repo.root)]).collect();
+    all.join(&SEPARATOR.to_string())
 }

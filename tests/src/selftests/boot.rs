@@ -52,6 +52,11 @@ pub const CASES: &[Case] = &[
         restarts,
     ),
     Case::new(
+        "boot.head-start",
+        "a master that has ended is started a moment later, so that the standby takes over first; nobody else waits",
+        head_start,
+    ),
+    Case::new(
         "boot.program-that-is-not-there",
         "an image that can not be run is tried again and again, and runs when it is there",
         no_program,
@@ -352,6 +357,33 @@ fn restarts(ctx: &Ctx) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+fn head_start(ctx: &Ctx) -> Result<()> {
+    let slots = Slots::new(ctx)?;
+    let [(_a, mut module), (b, other)] = slots.both()?;
+    for (role, pause) in [("master", 50), ("standby", 0), ("master", 50)] {
+        module.pull(&format!("say state {role} 0.4.0"))?;
+        module.settle()?;
+        let start = Instant::now();
+        module.pull("exit 75")?;
+        let ended = module.pid();
+        module = slots.stages[0].next()?;
+        ensure!(
+            start.elapsed() >= Duration::from_millis(pause),
+            "a {role} was started again after {:?}",
+            start.elapsed()
+        );
+        slots.await_log(0, &format!("{ended} 75; starts again in {pause} ms"))?;
+    }
+    // There is nobody who could take over.
+    drop((b, other));
+    module.expect("boot peer-removed")?;
+    module.pull("say state master 0.4.0")?;
+    module.settle()?;
+    module.pull("exit 75")?;
+    let told = format!("{} 75 (nobody to tell); starts again in 0 ms", module.pid());
+    slots.await_log(0, &told)
 }
 
 fn no_program(ctx: &Ctx) -> Result<()> {

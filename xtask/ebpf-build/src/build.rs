@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use crate::compiler::Core;
+use crate::paths::{SEPARATOR, remapped};
 use crate::search::{Toolchain, Tools};
 use crate::{OBJECTS, TARGET};
 
@@ -149,7 +150,7 @@ impl Tools {
             .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &linker.wrapper)
             .env(
                 "CARGO_ENCODED_RUSTFLAGS",
-                "-Cdebuginfo=2\x1f-Clink-arg=--btf",
+                ["-Cdebuginfo=2", "-Clink-arg=--btf", &remapped(root)].join(&SEPARATOR.to_string()),
             );
         match compiler.core {
             Core::Precompiled => command.env("RUSTC_BOOTSTRAP", "aya_ebpf"),

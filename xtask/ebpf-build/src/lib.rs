@@ -18,12 +18,14 @@ mod build;
 mod compiler;
 mod embed;
 mod linker;
+mod paths;
 mod search;
 
 pub use build::BuildError;
 pub use compiler::{Compiler, Core};
 pub use embed::embed;
 pub use linker::Linker;
+pub use paths::{SEPARATOR, remapped};
 pub use search::{NoToolchain, Refused, Search, Toolchain, Tools, find};
 
 /// The compiler's name of the target that the data path is built for.
