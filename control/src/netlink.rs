@@ -242,11 +242,13 @@ impl Netlink {
 }
 
 fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<LinkChange> {
+    // A Linux bridge tells of its ports in messages of its own family: one that leaves it is not gone.
+    let of_devices = |link: &LinkMessage| link.header.interface_family == AddressFamily::Unspec;
     match message.payload {
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) if of_devices(&link) => {
             device(&link, Way::open().ok().as_ref()).map(LinkChange::Present)
         }
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) if of_devices(&link) => {
             Some(LinkChange::Gone {
                 ifindex: link.header.index,
             })
@@ -307,4 +309,24 @@ fn device(message: &LinkMessage, way: Option<&Way>) -> Option<Device> {
             .map(|ifindex| FarEndPlace { ifindex, nsid }),
         kind,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_leaves_a_linux_bridge_is_not_gone() {
+        let gone = |family| {
+            let mut link = LinkMessage::default();
+            link.header.interface_family = family;
+            link.header.index = 7;
+            change(NetlinkMessage::from(RouteNetlinkMessage::DelLink(link)))
+        };
+        assert_eq!(
+            gone(AddressFamily::Unspec),
+            Some(LinkChange::Gone { ifindex: 7 })
+        );
+        assert_eq!(gone(AddressFamily::Bridge), None);
+    }
 }
