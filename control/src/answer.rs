@@ -110,7 +110,7 @@ impl Master {
             | Request::Upgrade { .. }
             | Request::ShowUpgrade {}
             | Request::AcceptUpgrade {}
-            | Request::RollBackUpgrade {}
+            | Request::RollBackUpgrade { .. }
             | Request::Save { .. }
             | Request::UseConfiguration { .. }
             | Request::ShowConfiguration { .. }

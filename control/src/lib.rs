@@ -23,6 +23,7 @@ pub mod netlink;
 pub mod northbound;
 pub mod offload;
 pub mod packet_socket;
+pub mod probe;
 pub mod run;
 pub mod system_mac;
 pub mod upgrade;

@@ -245,7 +245,7 @@ impl Session {
             }
             (Request::ShowUpgrade {} | Request::AcceptUpgrade {}, Reply::Upgrade(info)) => self
                 .print(output, info, || match &info.upgrade {
-                    Some(status) => render::upgrade::report(status),
+                    Some(status) => render::upgrade::report(status, None),
                     None => render::upgrade::NONE.into(),
                 }),
             (Request::ShowLog { .. }, Reply::Log(page)) => {

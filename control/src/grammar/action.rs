@@ -2,7 +2,7 @@
 
 use hitless_proto::config::{ConfigChange, PortSelection, StpdName};
 
-use super::kinds::Time;
+use super::kinds::{PortPair, Time};
 use crate::northbound::api::{ConfigurationSource, ImageBank, LogLevel, ModuleSlot, Request};
 
 /// What is to be done.
@@ -117,6 +117,8 @@ pub struct UpgradeWords {
     pub dry_run: bool,
     /// Time to accept it; `None`: the usual one.
     pub accept_within: Option<Time>,
+    /// Ports of a flow that must lose nothing.
+    pub probe: Option<PortPair>,
 }
 
 /// Which lines of the log are wanted.

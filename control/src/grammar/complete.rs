@@ -127,11 +127,9 @@ pub fn complete(line: &str, at: usize, live: &dyn Live) -> Completion {
             && let Some(source) = argument.kind.source()
         {
             let typed = &cursor.partial;
-            // Of a list only the last item is being typed.
-            let list = match argument.kind.is_list() {
-                true => typed.text.rfind([',', '-']).map_or(0, |at| at + 1),
-                false => 0,
-            };
+            // Of several only the last one is being typed.
+            let separators = argument.kind.separators();
+            let list = typed.text.rfind(separators).map_or(0, |at| at + 1);
             let (done, item) = typed.text.split_at(list);
             for (value, help) in live.values(source) {
                 if value.starts_with(item) {

@@ -154,6 +154,33 @@ impl FromStr for Time {
     }
 }
 
+/// Two ports of a probe flow as they are typed: `1:2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortPair {
+    /// Where frames come in.
+    pub from: PortNo,
+    /// Where they leave.
+    pub to: PortNo,
+}
+
+impl FromStr for PortPair {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let Some((from, to)) = word.split_once(':') else {
+            return Err(format!("{word:?} is no pair of ports such as 1:2"));
+        };
+        let port = |word: &str| word.parse::<PortNo>().map_err(|e| e.to_string());
+        let (from, to) = (port(from)?, port(to)?);
+        if from == to {
+            return Err(format!(
+                "{word:?} names port {from} twice; frames can only leave by another port than they came in at"
+            ));
+        }
+        Ok(Self { from, to })
+    }
+}
+
 /// Every kind but numbers.
 static KINDS: &[Row] = &[
     Row {
@@ -204,6 +231,13 @@ static KINDS: &[Row] = &[
         fit: closed::<PortList>,
         source: Some(Source::Ports),
         example: "1-4,7",
+    },
+    Row {
+        name: "PORT-PAIR",
+        accepts: "two ports such as 1:2, the one that frames come in at first",
+        fit: closed::<PortPair>,
+        source: Some(Source::Ports),
+        example: "1:2",
     },
     Row {
         name: "MAC",
@@ -340,9 +374,13 @@ impl Kind {
         }
     }
 
-    /// Whether it is a list of values of its source.
-    pub(super) fn is_list(&self) -> bool {
-        matches!(self, Self::Named(row) if row.name == "PORTS")
+    /// What stands between values of its source, if it is made of several.
+    pub(super) fn separators(&self) -> &'static [char] {
+        match self {
+            Self::Named(row) if row.name == "PORTS" => &[',', '-'],
+            Self::Named(row) if row.name == "PORT-PAIR" => &[':'],
+            _ => &[],
+        }
     }
 
     /// Whether the words from here on are the beginning of a command, which help is wanted for.

@@ -36,7 +36,7 @@ pub use action::{Action, ConfigForm, Generated, LogQuery, PortsView, SessionActi
 pub use automaton::Terminal;
 pub use complete::{Candidate, Completion, HelpRow, Live, complete, help, render_help};
 pub use error::{Problem, SyntaxError};
-pub use kinds::{Fit, Kind, Source, Time};
+pub use kinds::{Fit, Kind, PortPair, Source, Time};
 pub use matched::Matched;
 pub use pages::{OPTIONS, ProgramOption, explained, help_page};
 pub use shells::shell_completion;

@@ -301,7 +301,7 @@ pub fn command_line(request: &Request) -> Option<String> {
         }
         Request::ShowUpgrade {} => "show upgrade".into(),
         Request::AcceptUpgrade {} => "upgrade accept".into(),
-        Request::RollBackUpgrade {} => "rollback".into(),
+        Request::RollBackUpgrade { .. } => "rollback".into(),
         Request::InjectFault { fault } => match fault {
             // In quotes it is no abbreviation of one that is known.
             Fault::Other(name) => format!("debug fault {}", quoted(name)),

@@ -54,6 +54,9 @@ pub use words::{Fault, LeaseState, LogLevel, ModuleRole, Privilege, UnknownWord}
 /// FDB entries in one answer at most; 4096 take about 350 kB.
 pub const MAX_FDB_PAGE: u32 = 4096;
 
+/// Longest reason that can be given for a way back, in characters.
+pub const MAX_REASON: usize = 200;
+
 /// Seconds in which a change can be asked to be confirmed.
 pub const CONFIRM_SECONDS: RangeInclusive<u32> = 10..=86_400;
 
@@ -271,7 +274,11 @@ pub enum Request {
     AcceptUpgrade {},
     /// Returns to the version before the last upgrade; [`Reply::Upgrade`] once it has begun. [`ErrorKind::Refused`] if it
     /// can not be done, with the reason.
-    RollBackUpgrade {},
+    RollBackUpgrade {
+        /// Why, for `show upgrade`: 1 to [`MAX_REASON`] characters on one line; if it is not given, that it was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// Brings a failure about, for tests of failover; [`Reply::Done`] if the process lives to send it.
     /// [`ErrorKind::Refused`] unless hitlessd was started with `HITLESS_FAULTS=1`.
     InjectFault {

@@ -13,7 +13,7 @@ use crate::images::store::Images;
 use crate::master::Master;
 use crate::module::{Module, primary::Primary};
 use crate::northbound::api::{
-    ACCEPT_SECONDS, ApiError, ErrorKind, MAX_ACCEPT_SECONDS, Reply, Request, Response,
+    ACCEPT_SECONDS, ApiError, ErrorKind, MAX_ACCEPT_SECONDS, MAX_REASON, Reply, Request, Response,
     UpgradeVerdict,
 };
 use crate::northbound::server::Asker;
@@ -39,7 +39,7 @@ impl Upgrades {
             request,
             Request::ShowUpgrade {}
                 | Request::AcceptUpgrade {}
-                | Request::RollBackUpgrade {}
+                | Request::RollBackUpgrade { .. }
                 | Request::Upgrade { .. }
         );
         if concerns && self.loading {
@@ -49,7 +49,7 @@ impl Upgrades {
         let answered = match request {
             Request::ShowUpgrade {} => Ok(self.show(module, primary)),
             Request::AcceptUpgrade {} => self.accept(module, primary),
-            Request::RollBackUpgrade {} => match self.way_back(asker) {
+            Request::RollBackUpgrade { reason } => match self.way_back(asker, reason.clone()) {
                 Ok(()) => return Ok(None),
                 Err((asker, error)) => return Ok(Some((asker, Response::Error(error)))),
             },
@@ -151,11 +151,11 @@ impl Upgrades {
                 .collect();
             degraded.then(|| format!("something would be lost: {}", items.join("; ")))
         });
-        let (Some((from, to)), Some(own), None) = (images, &self.images, &why) else {
+        let observed = self.observe(module, primary, master);
+        let (Some((from, to)), Some(observed), None) = (images, observed, &why) else {
             return Turn::Answer(asker, refuse(why.unwrap_or_default()).into());
         };
         info!(file = %asked.file.display(), from = from.version, to = to.version, mode = ?asked.mode, "upgrade");
-        let observed = look::observe(own, module, primary, master, &self.install, &self.samples);
         let file = asked.file.display().to_string();
         let upgrade = Upgrade::new(
             look::now(),
@@ -193,7 +193,10 @@ impl Upgrades {
     }
 
     /// Finds out whether there is something to go back to, on another thread.
-    fn way_back(&mut self, asker: Asker) -> Result<(), (Asker, ApiError)> {
+    fn way_back(&mut self, asker: Asker, reason: Option<String>) -> Result<(), (Asker, ApiError)> {
+        if let Some(why) = reason.as_deref().and_then(unfit) {
+            return Err((asker, refuse(why)));
+        }
         let found = self.journal().cloned().zip(self.images.clone());
         let Some((journal, images)) = found else {
             return Err((
@@ -202,12 +205,13 @@ impl Upgrades {
             ));
         };
         self.work
-            .spawn_blocking(move || Done::WayBack(is_there(&journal, &images), asker));
+            .spawn_blocking(move || Done::WayBack(is_there(&journal, &images), reason, asker));
         Ok(())
     }
 
     pub(super) fn go_back(
         &mut self,
+        reason: Option<&str>,
         module: &Module,
         primary: &Primary,
     ) -> Result<Reply, ApiError> {
@@ -224,11 +228,25 @@ impl Upgrades {
             )));
         }
         machine
-            .roll_back(look::now(), "rollback by command")
+            .roll_back(look::now(), reason.unwrap_or("rollback by command"))
             .map_err(|why| refuse(why.to_string()))?;
         self.decided();
         Ok(self.show(module, primary))
     }
+}
+
+/// What is wrong with a reason that somebody gives; `None`: nothing.
+fn unfit(reason: &str) -> Option<String> {
+    let length = reason.chars().count();
+    if !(1..=MAX_REASON).contains(&length) {
+        return Some(format!(
+            "a reason of {length} characters; 1 to {MAX_REASON} are taken"
+        ));
+    }
+    let odd = reason.chars().find(|c| c.is_control())?;
+    Some(format!(
+        "the reason has the character {odd:?}; it has to be one line of text"
+    ))
 }
 
 /// Whether the old image is still where it was, and there is room for the way back.
@@ -252,4 +270,26 @@ fn is_there(journal: &Journal, images: &Images) -> Result<(), String> {
         }
     }
     Reserve::in_directory(images.banks.directory()).hold()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_of_text() {
+        let longest = "ä".repeat(MAX_REASON);
+        for good in ["x", "frames were lost: 3 of 2,345", &longest] {
+            assert_eq!(unfit(good), None);
+        }
+        for (bad, says) in [
+            ("", "0 characters"),
+            (&*format!("{longest}x"), "201 characters"),
+            ("two\nlines", "'\\n'"),
+            ("\u{1b}[2J", "one line"),
+        ] {
+            let why = unfit(bad).unwrap();
+            assert!(why.contains(says), "{why}");
+        }
+    }
 }

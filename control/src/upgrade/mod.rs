@@ -14,7 +14,7 @@ use std::time::Duration;
 use hitless_boot::slot::Slot;
 use hitless_ha::fallback::{Fallback, Older, is_older};
 use hitless_ha::state::Reason;
-use hitless_ha::upgrade::{Action, Image, Job, Journal, Limits, Sample, Step, Upgrade};
+use hitless_ha::upgrade::{Action, Image, Job, Journal, Limits, Observed, Sample, Step, Upgrade};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
@@ -74,8 +74,8 @@ enum Done {
     Preserved(Result<Install, String>),
     /// It is known whether an upgrade can be made.
     Prepared(Box<Prepared>, Asker),
-    /// Whether there is still something to go back to.
-    WayBack(Result<(), String>, Asker),
+    /// Whether there is still something to go back to, and the reason that was given for it.
+    WayBack(Result<(), String>, Option<String>, Asker),
 }
 
 /// The upgrades of a master.
@@ -249,21 +249,13 @@ impl Upgrades {
             }
             Done::Lost(why, own) => {
                 self.loading = false;
-                match (own, &self.images) {
-                    (Ok(own), Some(images)) => {
+                match (own, self.observe(module, primary, master)) {
+                    (Ok(own), Some(observed)) => {
                         let why = format!(
                             "{why}; how far it was is not known, so {} of the master came into both slots",
                             own.version
                         );
                         error!("{why}");
-                        let observed = look::observe(
-                            images,
-                            module,
-                            primary,
-                            master,
-                            &self.install,
-                            &self.samples,
-                        );
                         let upgrade = Upgrade::lost(look::now(), own, &observed, why);
                         self.machine = Some(upgrade.with_limits(limits()));
                     }
@@ -299,9 +291,9 @@ impl Upgrades {
             Done::Prepared(prepared, asker) => {
                 return self.prepared(*prepared, asker, module, primary, master);
             }
-            Done::WayBack(found, asker) => {
+            Done::WayBack(found, reason, asker) => {
                 let response = match found {
-                    Ok(()) => self.go_back(module, primary),
+                    Ok(()) => self.go_back(reason.as_deref(), module, primary),
                     Err(why) => Err(ApiError::new(ErrorKind::Refused, why)),
                 };
                 return Turn::Answer(asker, Response::from(response));
@@ -323,15 +315,28 @@ impl Upgrades {
         }
     }
 
+    /// What the master sees; `None` if this switch has no image banks.
+    fn observe(&self, module: &Module, primary: &Primary, master: &Master) -> Option<Observed> {
+        let images = self.images.as_ref()?;
+        Some(look::observe(
+            images,
+            module,
+            primary,
+            master,
+            &self.install,
+            &self.samples,
+        ))
+    }
+
     /// Looks at the switch and lets the machine decide.
     fn beat(&mut self, module: &Module, primary: &mut Primary, master: &mut Master) {
         let step = self.journal().map(|journal| journal.step);
-        let Some((images, machine)) = self
-            .images
-            .as_ref()
-            .zip(self.machine.as_mut())
-            .filter(|(_, m)| !m.journal().is_over())
-        else {
+        let active = self.machine.as_ref().filter(|m| !m.journal().is_over());
+        if let Some(machine) = active {
+            expect(machine, module, primary);
+        }
+        let observed = active.and_then(|_| self.observe(module, primary, master));
+        let Some((mut observed, machine)) = observed.zip(self.machine.as_mut()) else {
             // The disk may take by now what it refused before.
             if let Some(journal) = self.journal().cloned()
                 && self.written.as_ref() != Some(&journal)
@@ -341,15 +346,6 @@ impl Upgrades {
             self.sample(master);
             return self.later(SAMPLE_BEAT);
         };
-        expect(machine, module, primary);
-        let mut observed = look::observe(
-            images,
-            module,
-            primary,
-            master,
-            &self.install,
-            &self.samples,
-        );
         let [older, newer] = &mut self.recent;
         if observed.counters.boot_ms >= newer.boot_ms + RECENT_MS {
             *older = std::mem::replace(newer, observed.counters.clone());

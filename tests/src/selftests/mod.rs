@@ -95,6 +95,7 @@ pub const ALL: &[&[Case]] = &[
     stp::commands::CASES,
     stp::saved::CASES,
     upgrade::pairs::CASES,
+    upgrade::probe::CASES,
     upgrade::ring::CASES,
     upgrade::rules::CASES,
     upgrade::disk::CASES,

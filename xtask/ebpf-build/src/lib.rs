@@ -31,9 +31,9 @@ pub use search::{NoToolchain, Refused, Search, Toolchain, Tools, find};
 /// The compiler's name of the target that the data path is built for.
 pub const TARGET: &str = "bpfel-unknown-none";
 
-/// The object files that `ebpf/` yields, by the names of its binaries: the product, and the programs
-/// that only tests and benches load.
-pub const OBJECTS: [&str; 2] = ["hitless", "probe"];
+/// The object files that `ebpf/` yields, by the names of its binaries: the product's data path, the programs
+/// that only tests and benches load, and what the command line measures upgrades with.
+pub const OBJECTS: [&str; 3] = ["hitless", "probe", "inject"];
 
 /// Two more versions that the same sources yield, by cargo's features `edition-<name>`: for tests of
 /// upgrades.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
+use crate::cli::upgrade::ProbeReport;
 use crate::northbound::api::{
     Direction, Mode, Outcome, Step, UpgradeImage, UpgradePlan, UpgradeStatus, UpgradeVerdict,
 };
@@ -111,8 +112,8 @@ pub(in crate::cli) fn progress(
     lines
 }
 
-/// `show upgrade`, and the end of an upgrade.
-pub(in crate::cli) fn report(status: &UpgradeStatus) -> String {
+/// `show upgrade`, and the end of an upgrade, with what became of its probe flow if it had one.
+pub(in crate::cli) fn report(status: &UpgradeStatus, probe: Option<&ProbeReport>) -> String {
     let mut text = format!(
         "Upgrade from {} to {}, {}\n",
         image(&status.from),
@@ -157,6 +158,25 @@ pub(in crate::cli) fn report(status: &UpgradeStatus) -> String {
         };
         let _ = writeln!(text, "Dropped meanwhile  {dropped}");
     }
+    if let Some(probe) = probe {
+        let gap = probe.count.longest_gap_us;
+        let _ = writeln!(
+            text,
+            "Probe {:<12} sent {}, received {}, lost {}, twice {}, longest gap {}.{} ms{}",
+            format!("{} to {}", probe.from, probe.to),
+            thousands(probe.count.sent),
+            thousands(probe.count.received),
+            thousands(probe.count.lost),
+            thousands(probe.count.twice),
+            gap / 1_000,
+            gap % 1_000 / 100,
+            probe
+                .broken
+                .as_ref()
+                .map(|why| format!("; broke off: {why}"))
+                .unwrap_or_default(),
+        );
+    }
     for module in &status.modules {
         let _ = writeln!(
             text,
@@ -185,6 +205,19 @@ pub(in crate::cli) fn report(status: &UpgradeStatus) -> String {
         ),
         (None, None) => "Under way.\n".into(),
     };
+    text
+}
+
+/// A number for people: `2,345`.
+pub(in crate::cli) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.char_indices() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
     text
 }
 

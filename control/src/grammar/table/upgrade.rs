@@ -6,14 +6,16 @@ use crate::northbound::api::Request;
 
 pub(super) static COMMANDS: &[Command] = &[
     Command {
-        syntax: "upgrade <image:FILE> {conservative} {dry-run} {accept-within <time:DURATION>}",
+        syntax: "upgrade <image:FILE> ({conservative} & {dry-run} & {accept-within <time:DURATION>} & \
+                 {probe <ports:PORT-PAIR>})",
         help: "Upgrade or downgrade both modules without losing a frame",
         details: "Looks first whether it can be done, and says what would be lost; installs the image in the banks that \
                   do not run, starts the standby with it, fails over, verifies, and starts the other module. It goes \
                   back by itself when a check fails, when frames are lost, when the new version dies, or when nobody \
                   says `upgrade accept` in time (45 minutes unless told otherwise; 0: it is accepted once it is \
                   verified). With conservative the old version waits in the other slot until it is accepted; with dry-run nothing \
-                  is changed.",
+                  is changed. With probe this command sends a thousand frames a second in at one port, to a station behind \
+                  another, counts those that leave there, and has the switch go back if one is lost.",
         words: &[
             ("<image>", "The image file, on the switch"),
             (
@@ -29,6 +31,14 @@ pub(super) static COMMANDS: &[Command] = &[
                 "<time>",
                 "Within this time; 0: it is accepted once it is verified",
             ),
+            (
+                "probe",
+                "Send frames through the switch meanwhile; go back if one is lost",
+            ),
+            (
+                "<ports>",
+                "From the first to the second, which a station must be behind",
+            ),
         ],
         seeds: &[54, 55, 56],
         handler: |m| {
@@ -37,6 +47,7 @@ pub(super) static COMMANDS: &[Command] = &[
                 conservative: m.has("conservative"),
                 dry_run: m.has("dry-run"),
                 accept_within: m.find("time")?,
+                probe: m.find("ports")?,
             }))
         },
         ..OPERATE

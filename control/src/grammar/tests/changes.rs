@@ -316,7 +316,12 @@ fn a_request_comes_back_from_its_command_line() {
             },
             "upgrade \"/a b.img\" conservative accept-within 90s",
         ),
-        (Request::RollBackUpgrade {}, "rollback"),
+        (
+            Request::RollBackUpgrade {
+                reason: Some("the weather".into()),
+            },
+            "rollback",
+        ),
         (
             Request::ShowLog {
                 count: 20,

@@ -54,7 +54,7 @@ fn an_abbreviation_of_several_words_names_them() {
         ("s", "s", "save and show"),
         ("s x", "s", "save and show"),
         ("conf po 1", "po", "port and ports"),
-        ("u c p", "u", "upload and use"),
+        ("u c p", "u", "upgrade, upload and use"),
         ("c v blue ta 5", "c", "configure and create"),
         (
             "configure vlan blue l",
@@ -373,6 +373,7 @@ fn completion_knows_the_switch() {
     offer("en ports 1", "1", &["1", "10"]);
     offer("en ports 1,", "1,", &["1,1", "1,2", "1,10"]);
     offer("en ports 1-1", "1-1", &["1-1", "1-10"]);
+    offer("upgrade x probe 1:1", "1:1", &["1:1", "1:10"]);
     offer("configure port 3 device ", "", &["eth1", "\"odd\\\"name\""]);
     offer("configure port 3 device \"o", "\"o", &["\"odd\\\"name\""]);
     offer("download configuration m", "m", &["\"my file.yaml\""]);

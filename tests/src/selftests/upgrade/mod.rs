@@ -5,6 +5,7 @@ pub mod disk;
 pub mod faults;
 pub mod kills;
 pub mod pairs;
+pub mod probe;
 pub mod rig;
 pub mod ring;
 pub mod rules;

@@ -127,8 +127,14 @@ pub(super) fn requests() -> Vec<(Request, serde_json::Value)> {
             json!({"request": "accept-upgrade"}),
         ),
         (
-            Request::RollBackUpgrade {},
+            Request::RollBackUpgrade { reason: None },
             json!({"request": "roll-back-upgrade"}),
+        ),
+        (
+            Request::RollBackUpgrade {
+                reason: Some("frames were lost".into()),
+            },
+            json!({"request": "roll-back-upgrade", "reason": "frames were lost"}),
         ),
         (
             Request::CheckMsmFailover {},
