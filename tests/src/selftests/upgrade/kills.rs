@@ -1,12 +1,12 @@
 //! Deaths of everybody at every step, and what an upgrade makes of each.
 
 use std::os::unix::process::ExitStatusExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
-use super::desk::{Desk, Status, unix_ms};
+use super::desk::{Desk, PATIENCE, Status, unix_ms};
 use super::rig::Rig;
 use crate::harness::chassis::Part;
 use crate::harness::images::Edition;
@@ -15,7 +15,7 @@ use crate::harness::switch::DEADLINE;
 use crate::harness::wait::wait_for;
 use crate::selftests::lab::Mode;
 
-const LONG: Duration = Duration::from_secs(500);
+const LONG: Duration = Duration::from_secs(600);
 
 /// The cases of this file.
 pub const CASES: &[Case] = &[
@@ -44,10 +44,22 @@ pub const CASES: &[Case] = &[
         |ctx| dies(ctx, Victim::Standby, Part::Boot),
     )
     .timeout(LONG),
+    Case::new(
+        "upgrade.master-dies-handing-over",
+        "the old master is killed at several moments of the failover of an upgrade: it goes on, nothing is lost",
+        |ctx| dies_in_failover(ctx, Victim::Master),
+    )
+    .timeout(LONG),
+    Case::new(
+        "upgrade.standby-dies-taking-over",
+        "the new version is killed at several moments of the failover of an upgrade: it goes on or is gone back from with the \
+         reason, one version in both slots, nothing is lost",
+        |ctx| dies_in_failover(ctx, Victim::Standby),
+    )
+    .timeout(LONG),
 ];
 
-/// Steps that last long enough to be hit. A failover is over in milliseconds; deaths during one are tested without an
-/// upgrade.
+/// Steps that last long enough to be hit as they come. A failover is over in milliseconds, see [`dies_in_failover`].
 const STEPS: [&str; 5] = [
     "install",
     "start-standby",
@@ -261,6 +273,102 @@ fn end(rig: &Rig<'_>, promise: Promise) -> Result<Status> {
         rig.log()
     );
     Ok(status)
+}
+
+/// Moments of a failover, in milliseconds from when it is on disk that it begins: the old master is gone after some ten of
+/// them, the new one has written down that it took over after a hundred.
+fn moments(victim: Victim) -> [u64; 4] {
+    match victim {
+        Victim::Master => [0, 1, 2, 5],
+        Victim::Standby => [0, 3, 10, 25],
+    }
+}
+
+/// A failover is short, and when exactly somebody is hit no test can say.
+const SHOTS: u32 = 8;
+
+fn dies_in_failover(ctx: &Ctx, victim: Victim) -> Result<()> {
+    let mut rig = Rig::new(ctx, Mode::Tc)?;
+    let mut hits = 0;
+    for after in moments(victim) {
+        let what = format!("{victim:?} killed {after} ms after the failover began");
+        rig.others.phase(&what)?;
+        for _ in 0..SHOTS {
+            let image = rig.image(Edition::Newer, &[])?;
+            let cli = rig.begin(&image, &["accept-within", "10m"])?;
+            let hit = strike_in_failover(&rig, victim, Duration::from_millis(after))
+                .with_context(|| what.clone())?;
+            let status = end(&rig, Promise::Either([""; 2])).with_context(|| what.clone())?;
+            drop(cli);
+            let (outcome, reason) = (status.outcome().unwrap_or("?"), status.reason());
+            let hit = hit.and_then(|at| status.was_in("failover", at).ok());
+            if let Some(moment) = &hit {
+                ctx.tell(format!("{what}, {moment}: {outcome} {reason}"));
+                hits += 1;
+            }
+            if outcome == "accepted" {
+                rig.runs(Edition::Newer).with_context(|| what.clone())?;
+                return_from(&mut rig)?;
+            } else {
+                ensure!(!reason.is_empty(), "{what}: no reason: {status}");
+                // It is ready when it is killed, so whoever kills the old master only hastens what was to come.
+                ensure!(
+                    victim == Victim::Standby || hit.is_none(),
+                    "{what}: {outcome} {reason}\n{}",
+                    rig.log()
+                );
+                rig.runs(Edition::Current).with_context(|| what.clone())?;
+            }
+            rig.others.unharmed().with_context(|| what.clone())?;
+            if hit.is_some() {
+                break;
+            }
+        }
+    }
+    ensure!(hits > 0, "nobody was killed in a failover\n{}", rig.log());
+    // Spanning tree began anew wherever nobody was left.
+    rig.others.unharmed()?;
+    rig.others.finish()
+}
+
+/// Kills a module so long after the failover began, and tells when; `None` if it had ended before.
+fn strike_in_failover(rig: &Rig<'_>, victim: Victim, after: Duration) -> Result<Option<u64>> {
+    rig.await_step("start-standby")?;
+    let master = rig.chassis.master()?;
+    let slot = match victim {
+        Victim::Master => master,
+        Victim::Standby => master.other(),
+    };
+    let said = rig.switch().log()?.len();
+    // Without a pause between two looks: it takes a few milliseconds.
+    let began = Instant::now();
+    loop {
+        let journal = rig.journal()?.context("no journal")?;
+        match journal.step() {
+            "failover" => break,
+            "start-standby" => ensure!(began.elapsed() < PATIENCE, "{journal}\n{}", rig.log()),
+            _ => return Ok(None),
+        }
+    }
+    let began = Instant::now();
+    while began.elapsed() < after {
+        std::hint::spin_loop();
+    }
+    let at = unix_ms();
+    let Ok(pid) = rig.chassis.signal(slot, Part::Daemon, Signal::SIGKILL) else {
+        return Ok(None);
+    };
+    // One that was handing over may have been through.
+    wait_for("the end to be told", DEADLINE, || {
+        let log = rig.switch().log()?;
+        let mut ends = log.get(said..).unwrap_or_default().lines();
+        let end = ends.find(|line| line.contains("ended: ") && line.contains(&format!(" {pid}")));
+        Ok(end.map(|line| {
+            line.contains(&format!("ended: signal {pid} "))
+                .then_some(at)
+        }))
+    })
+    .with_context(|| rig.log())
 }
 
 /// Back to the version that each upgrade begins with.
