@@ -11,7 +11,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::signal::Signal;
 use nix::sys::statvfs::statvfs;
 
-use super::desk::{Desk, JOURNAL, PATIENCE};
+use super::desk::{Desk, JOURNAL, PATIENCE, Status};
 use super::rig::Rig;
 use crate::harness::chassis::Part;
 use crate::harness::images::Edition;
@@ -43,6 +43,13 @@ pub const CASES: &[Case] = &[
         "the disk becomes full before and after the failover, so that neither journal nor selection can be written: it is gone \
          back from with the reason, nothing is lost, and with room again it is done",
         fills_journal,
+    )
+    .timeout(LONG),
+    Case::new(
+        "upgrade.disk-fills-late",
+        "the disk becomes full while the other module is started and while the upgrade waits to be accepted: it is accepted, \
+         or gone back from with the reason, what is on disk is what is shown, nothing is lost",
+        fills_late,
     )
     .timeout(LONG),
     Case::new(
@@ -108,11 +115,12 @@ impl Filler {
 }
 
 /// Begins an upgrade on a disk that has hardly more room than is asked for, so that the rest is soon taken.
-fn begin(rig: &Rig<'_>) -> Result<(Filler, Process)> {
+fn begin(rig: &Rig<'_>, accept_within: &str) -> Result<(Filler, Process)> {
     let image = rig.image(Edition::Newer, &[])?;
     let enough = fs::metadata(&image)?.len() * 51 / 10;
     let padding = Filler::leave(rig.images().directory(), "padding", enough)?;
-    Ok((padding, rig.begin(&image, &["accept-within", "10m"])?))
+    let cli = rig.begin(&image, &["accept-within", accept_within])?;
+    Ok((padding, cli))
 }
 
 /// With the disk full it was gone back from, and nothing is left of it.
@@ -139,7 +147,7 @@ fn fills_install(ctx: &Ctx) -> Result<()> {
     let mut rig = Rig::on_disk(ctx, Mode::Tc, size()? * 15 / 2)?;
     let tree = rig.tree()?;
     let directory = rig.images().directory().to_owned();
-    let (padding, cli) = begin(&rig)?;
+    let (padding, cli) = begin(&rig, "10m")?;
     // The first of five copies.
     wait_for("the first copy", PATIENCE, || {
         Ok(directory.join("running.image").exists().then_some(()))
@@ -158,7 +166,7 @@ fn fills_journal(ctx: &Ctx) -> Result<()> {
     let tree = rig.tree()?;
     for step in ["start-standby", "verify"] {
         rig.others.phase(step)?;
-        let (padding, cli) = begin(&rig)?;
+        let (padding, cli) = begin(&rig, "10m")?;
         rig.await_step(step)?;
         let filler = Filler::leave(rig.images().directory(), "filler", 0)?;
         is_back(&rig, "No space left").with_context(|| step.to_owned())?;
@@ -173,6 +181,68 @@ fn fills_journal(ctx: &Ctx) -> Result<()> {
     }
     rig.go(Edition::Newer, &["accept-within", "0"])?;
     rig.runs(Edition::Newer)?;
+    rig.unharmed(&tree)
+}
+
+/// See [`fills_late`].
+const ATTEMPTS: u32 = 5;
+
+/// What becomes of an upgrade whose disk becomes full when the new version is master already.
+fn fills_late(ctx: &Ctx) -> Result<()> {
+    let mut rig = Rig::on_disk(ctx, Mode::Tc, size()? * 19 / 2)?;
+    let tree = rig.tree()?;
+    let full = |rig: &Rig<'_>| Filler::leave(rig.images().directory(), "filler", 0);
+    let room = |fillers: Vec<Filler>| fillers.into_iter().try_for_each(Filler::remove);
+
+    rig.others.phase("start-other")?;
+    for attempt in 1.. {
+        let (padding, cli) = begin(&rig, "10m")?;
+        rig.await_step("verify")?;
+        // The rest is taken before anything else is written in the step.
+        let most = Filler::leave(rig.images().directory(), "most", 128 * 1024)?;
+        rig.await_step("start-other")?;
+        let filler = full(&rig)?;
+        let stands = |status: &Status| status.outcome().is_some() || status.step() == "accept";
+        let status = rig.await_status("acceptance or an end", stands)?;
+        drop(cli);
+        if status.outcome().is_some() {
+            is_back(&rig, "No space left").context("start-other")?;
+            room(vec![padding, most, filler])?;
+            break;
+        }
+        // A journal was just being replaced: the place of the one before is enough for all that follow.
+        ensure!(attempt < ATTEMPTS, "the disk never was full: {status}");
+        room(vec![padding, most, filler])?;
+        rig.switch().cli(&["--yes", "rollback"])?;
+        rig.await_outcome("rolled-back", "by command")?;
+        rig.runs(Edition::Current)?;
+    }
+
+    rig.others.phase("nobody accepts it")?;
+    let (padding, cli) = begin(&rig, "3s")?;
+    rig.await_step("accept")?;
+    let filler = full(&rig)?;
+    is_back(&rig, "nobody accepted it within 3 s").context("accept")?;
+    drop(cli);
+    room(vec![padding, filler])?;
+
+    rig.others.phase("accepted")?;
+    let (padding, cli) = begin(&rig, "10m")?;
+    rig.await_step("accept")?;
+    let filler = full(&rig)?;
+    rig.switch().cli(&["upgrade", "accept"])?;
+    rig.await_outcome("accepted", "")?;
+    drop(cli);
+    // Whoever is master next reads the same.
+    wait_for("the journal", PATIENCE, || {
+        let journal = rig.journal()?;
+        Ok(journal.filter(|journal| journal.outcome() == Some("accepted")))
+    })
+    .with_context(|| rig.log())?;
+    rig.runs(Edition::Newer)?;
+    room(vec![padding, filler])?;
+    rig.go(Edition::Current, &["accept-within", "0"])?;
+    rig.runs(Edition::Current)?;
     rig.unharmed(&tree)
 }
 
