@@ -384,6 +384,7 @@ async fn answer(
         Request::ShowSession {} | Request::ShowMsmFailover {} | Request::ShowLog { .. }
     ) {
         master.finish_settling();
+        master.review_choices().await;
     }
     let is_change = request.is_change();
     let response = match &request {

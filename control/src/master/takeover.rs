@@ -299,8 +299,9 @@ impl Master {
         })
     }
 
-    /// Decides about the hooks that were inherited. To be called once, when there is time.
-    pub(super) async fn review_choices(&mut self) {
+    /// Decides about the hooks that were inherited: when there is time, or somebody looks. The last master may have died
+    /// in the middle of a change to them.
+    pub async fn review_choices(&mut self) {
         if !std::mem::take(&mut self.inherits_choices) {
             return;
         }

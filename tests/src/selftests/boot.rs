@@ -369,6 +369,7 @@ fn head_start(ctx: &Ctx) -> Result<()> {
         module.pull("exit 75")?;
         let ended = module.pid();
         module = slots.stages[0].next()?;
+        module.expect("boot peer-present")?;
         ensure!(
             start.elapsed() >= Duration::from_millis(pause),
             "a {role} was started again after {:?}",
