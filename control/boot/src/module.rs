@@ -21,10 +21,6 @@ use crate::{BANK_VARIABLE, EXIT_REBOOT, FD_VARIABLE, IMAGES_VARIABLE, PACKET_FD_
 /// Exit code of a Rust program whose main thread panicked.
 const EXIT_PANIC: i32 = 101;
 
-/// glibc: the heap is in huge pages, where the kernel has them. The kernel has to take thousands of small ones from a process
-/// that ends before it tells anyone of the end, and the standby waits for that.
-const TUNABLES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
-
 /// What is started.
 #[derive(Clone, Copy, Debug)]
 pub struct Program<'a> {
@@ -76,10 +72,6 @@ impl Module {
             .env_remove(IMAGES_VARIABLE)
             .env_remove(BANK_VARIABLE)
             .stdin(Stdio::null());
-        // Who has chosen otherwise is left alone.
-        if std::env::var_os(TUNABLES.0).is_none() {
-            command.env(TUNABLES.0, TUNABLES.1);
-        }
         if let Some((directory, origin)) = what.images {
             command
                 .env(IMAGES_VARIABLE, directory)
