@@ -97,7 +97,7 @@ fn edition(repo: &Repo, edition: &str) -> Result<()> {
     fs::rename(&new, &place).with_context(|| format!("rename {}", new.display()))
 }
 
-/// `cargo <verb>` for the whole workspace, optimised, with a data path or not at all, and the same wherever the repository is.
+/// `cargo <verb>` for the whole workspace, optimised, with a data path or not at all, and without paths of this machine in it.
 pub fn release(repo: &Repo, verb: &str) -> Command {
     let mut command = repo.cargo();
     command

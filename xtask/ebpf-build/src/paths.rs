@@ -1,4 +1,4 @@
-//! Where sources stand is nobody's business who has the program: of one tree the octets are the same, wherever that is.
+//! Where sources stand is nobody's business who has the program: paths of this machine are kept out of it.
 
 use std::env;
 use std::path::{Path, PathBuf};
